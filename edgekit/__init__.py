@@ -1,0 +1,3 @@
+"""edgekit: from a CNN architecture to verified firmware for small devices."""
+
+__version__ = "0.1.0"

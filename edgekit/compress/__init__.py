@@ -1,0 +1,1 @@
+"""Making a graph smaller: calibration, quantization, pruning (floor 2)."""

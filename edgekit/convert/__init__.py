@@ -1,0 +1,1 @@
+"""Between formats: torch, ONNX, Graph, TFLite (floor 2)."""

@@ -1,0 +1,1 @@
+"""Images in, split and preprocessed (floor 2)."""

@@ -1,0 +1,1 @@
+"""Source text and arrays for a target (floor 3)."""

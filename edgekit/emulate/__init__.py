@@ -1,0 +1,1 @@
+"""Running a model as its target would (floor 3)."""

@@ -1,0 +1,1 @@
+"""The graph: one value that every later stage reads (floor 1)."""

@@ -1,0 +1,1 @@
+"""Architectures as literal tables, and the modules built from them (floor 2)."""

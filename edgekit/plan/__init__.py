@@ -1,0 +1,1 @@
+"""Boards, what they support and what fits on them (floor 2)."""

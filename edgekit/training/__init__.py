@@ -1,0 +1,1 @@
+"""Training a module and keeping its checkpoints (floor 3)."""
