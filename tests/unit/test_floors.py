@@ -1,0 +1,48 @@
+"""The floors of the house: imports run downwards only, and torch stays in its rooms."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "edgekit"
+
+FLOORS = {
+    "cli": 6,
+    "pipeline": 5,
+    "backends": 4,
+    **dict.fromkeys(("training", "emit", "emulate", "report"), 3),
+    **dict.fromkeys(("models", "data", "convert", "compress", "plan"), 2),
+    **dict.fromkeys(("graph", "preprocessing"), 1),
+    **dict.fromkeys(("errors", "resources", "progress", "__init__"), 0),
+}
+TORCH_ROOMS = ("models/module.py", "training/", "convert/torch_onnx.py", "compress/prune.py")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downwards_and_torch_stays_in_its_rooms(path: Path) -> None:
+    relative = path.relative_to(PACKAGE).as_posix()
+    own = relative.split("/")[0].removesuffix(".py")
+    for module in imports(ast.parse(path.read_text())):
+        if module.split(".")[0] == "edgekit":
+            other = room(module)
+            below = FLOORS[other] < FLOORS[own]
+            assert below or other == own, f"{relative} imports {module}: not downwards"
+        if module.split(".")[0] in {"torch", "lightning", "torch_pruning"}:
+            assert relative.startswith(TORCH_ROOMS), f"{relative} imports {module}"
