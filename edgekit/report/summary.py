@@ -1,0 +1,148 @@
+"""A report as a person reads it: a few tables, the worst news in colour.
+
+Enters the report as a plain dict (see `report`), leaves a rich renderable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Report = Mapping[str, Any]
+
+_NOTABLE_DROP = 1.0  # percentage points from which the drop is shown in red
+
+
+def summary(report: Report) -> RenderableType:
+    """The whole summary: model, accuracy, files, target, memory, bundle."""
+    return Group(*(_facts(report), *_per_class(report), *_closing(report)))
+
+
+def _facts(report: Report) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    return table
+
+
+def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
+    yield "model", _model(report["model"])
+    if report.get("training"):
+        yield "training", _training(report["training"])
+    if report.get("accuracy"):
+        yield from _accuracy(report["accuracy"])
+    ops = report["tflite"]["ops"]
+    yield (
+        "int8 model",
+        f"{report['tflite']['bytes']:,} bytes, {sum(ops.values())} operators "
+        f"({', '.join(f'{count} {name}' for name, count in ops.items())})",
+    )
+    yield "verified", _verified(report["verified"])
+    yield "target", f"{report['target']} on {report['board']}"
+    if report.get("edgetpu"):
+        yield "Edge TPU", _edgetpu(report["edgetpu"])
+    yield from _memory(report["memory"])
+    stages = report["seconds"]
+    yield (
+        "seconds",
+        f"{sum(stages.values()):.1f}: " + ", ".join(f"{k} {v:.1f}" for k, v in stages.items()),
+    )
+
+
+def _model(model: Report) -> str:
+    return (
+        f"{model['arch']}, alpha {model['alpha']}, rho {model['rho']:.3f} -> "
+        f"{model['resolution']}x{model['resolution']}, {model['classes']} classes: "
+        f"{model['params']:,} parameters, {model['macs'] / 1e6:,.1f} M MACs"
+    )
+
+
+def _training(training: Report) -> str:
+    if training["source"] == "weights":
+        return f"weights from {training['file']}"
+    note = ", from the cache" if training.get("cached") else ""
+    return f"{training['epochs']} epochs of {training['images']:,} images{note}"
+
+
+def _accuracy(accuracy: Report) -> Iterator[tuple[str, RenderableType]]:
+    for kind in ("float", "int8"):
+        low, high = accuracy[f"{kind}_interval"]
+        yield (
+            f"{kind} accuracy",
+            f"{accuracy[f'{kind}_top1']:.2f} % (95 % interval {low:.1f} to {high:.1f}, "
+            f"{accuracy['images']:,} {accuracy['split']} images)",
+        )
+    drop = accuracy["drop"]
+    sqnr = accuracy["sqnr_db"]
+    yield (
+        "cost of int8",
+        Text(
+            f"{drop:+.2f} points; agreement {accuracy['agreement']:.2f} %, "
+            f"logits SQNR {'infinite' if sqnr is None else f'{sqnr:.1f} dB'}",
+            style="red" if drop > _NOTABLE_DROP else "",
+        ),
+    )
+
+
+def _verified(verified: Report) -> Text:
+    if not verified["checked"]:
+        return Text(f"not checked: {verified['reason']}", style="yellow")
+    return Text(f"bit-exact on {verified['samples']} samples against {verified['oracle']}")
+
+
+def _edgetpu(edgetpu: Report) -> Text:
+    total = edgetpu["mapped"] + edgetpu["cpu"]
+    text = Text(
+        f"{edgetpu['mapped']} of {total} operators map (predicted), {edgetpu['subgraphs']} "
+        f"subgraph{'s' if edgetpu['subgraphs'] != 1 else ''}, "
+        f"{edgetpu['parameter_bytes']:,} parameter bytes",
+        style="" if edgetpu["cpu"] == 0 else "yellow",
+    )
+    for op in edgetpu["ops"]:
+        if not op["mapped"]:
+            text.append(f"\n{op['index']} {op['name']} stays on the CPU: {op['reason']}")
+    return text
+
+
+def _memory(memory: Report) -> Iterator[tuple[str, str]]:
+    yield (
+        "memory",
+        f"arena {memory['arena_bytes']:,} bytes (predicted), "
+        f"weights {memory['weights_bytes']:,} bytes",
+    )
+
+
+def _per_class(report: Report) -> Iterator[RenderableType]:
+    accuracy = report.get("accuracy")
+    if not accuracy or len(accuracy["per_class"]) > 20:
+        return
+    table = Table(title="top-1 per class, %", title_justify="left", box=None, padding=(0, 2))
+    table.add_column("class")
+    for column in ("images", "float", "int8"):
+        table.add_column(column, justify="right")
+    for row in accuracy["per_class"]:
+        table.add_row(
+            row["label"],
+            f"{row['images']:,}",
+            f"{row['float_top1']:.1f}",
+            f"{row['int8_top1']:.1f}",
+        )
+    yield table
+
+
+def _closing(report: Report) -> Iterator[RenderableType]:
+    for warning in report.get("warnings", ()):
+        yield Text(f"warning: {warning}", style="yellow")
+    gate = report.get("gate")
+    if gate and not gate["passed"]:
+        yield Text(
+            f"accuracy gate failed: {gate['drop']:.2f} points lost on {gate['split']}, "
+            f"{gate['max_drop']:.2f} allowed",
+            style="bold red",
+        )
