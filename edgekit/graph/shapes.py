@@ -33,7 +33,7 @@ def infer(op: Op, inputs: Inputs) -> tuple[Shape, ...]:
             `Reshape` without its shape input.
     """
     if type(op) not in _RULES:
-        raise UnsupportedError(f"The output shape of {op.tflite_name} is not known.")
+        raise UnsupportedError(f"the output shape of {op.tflite_name} is not known")
     least, most, rule = _RULES[type(op)]
     if not least <= len(inputs) <= most:
         count = f"{least}" if least == most else f"{least} to {most}"
@@ -203,7 +203,7 @@ def _softmax(op: ops.Softmax, inputs: Inputs) -> tuple[Shape, ...]:
 
 def _reshape(op: ops.Reshape, inputs: Inputs) -> tuple[Shape, ...]:
     if len(inputs) == 1:
-        raise UnsupportedError("The output shape of RESHAPE without a shape input is not known.")
+        raise UnsupportedError("the output shape of RESHAPE without a shape input is not known")
     count = prod(inputs[0].shape)
     target = constant_ints(inputs[1], "shape", 8)
     known = prod(size for size in target if size != -1)
