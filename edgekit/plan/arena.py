@@ -1,0 +1,207 @@
+"""The tensor arena that TFLite Micro will need, predicted from the graph.
+
+An integer graph and a build of TFLM enter; a frozen `ArenaPlan` leaves: the arena's bytes, where
+each activation lies in it, and which node is the peak. It follows MicroAllocator step by step:
+persistent structures grow down from the end, activations and scratch buffers lie at the start where
+the greedy planner puts them. Never less than needed; docs/targets.md says how far above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgekit.graph.ir import Graph, Tensor
+from edgekit.plan import tflm_memory as tflm
+from edgekit.plan.boards import Board
+from edgekit.plan.greedy import Buffer, height, place
+from edgekit.plan.tflm_memory import KernelMemory, TflmBuild, align, kernel_memory, size_of
+
+ALIGNMENT = 16
+# A head section that grows while kernels are prepared always has room for so many requests more.
+_SPARE_SCRATCH_REQUESTS = 12
+# The statistics that a recording allocator keeps: in all, and one set a kind of allocation.
+_RECORDED_KINDS = 8
+
+
+@dataclass(frozen=True)
+class ArenaPlan:
+    """A prediction of TFLM's memory; nothing here was measured.
+
+    Attributes:
+        arena_bytes: what to declare, a multiple of 16.
+        activations_bytes: the part at the start for tensors and scratch buffers.
+        persistent_bytes: the part at the end for structures, options and kernel data.
+        setup_bytes: what AllocateTensors needs for a moment; the arena is at least this.
+        offsets: of each activation in the arena, by tensor name.
+        peak_node: the name of the node during which most bytes are alive; empty without nodes.
+        peak_bytes: the bytes alive then, a lower bound of `activations_bytes` for any planner.
+        build: what the prediction is for.
+    """
+
+    arena_bytes: int
+    activations_bytes: int
+    persistent_bytes: int
+    setup_bytes: int
+    offsets: Mapping[str, int]
+    peak_node: str
+    peak_bytes: int
+    build: TflmBuild
+
+
+def build_for(board: Board) -> TflmBuild:
+    """How TFLM is compiled for a board: with CMSIS-NN on Arm Cortex-M, else its own kernels."""
+    if not board.core.startswith("cortex-m"):
+        return TflmBuild()
+    simd = next((name for name in ("mve", "dsp") if name in board.features), "none")
+    return TflmBuild(kernels="cmsis-nn", simd=simd)  # type: ignore[arg-type]
+
+
+def plan_arena(graph: Graph, build: TflmBuild) -> ArenaPlan:
+    """Predict the arena of a graph, written as TFLite by `convert.tflite_writer`.
+
+    Raises:
+        UnsupportedError: the graph holds an op whose kernel is not known.
+    """
+    kernels = [kernel_memory(graph, node, build) for node in graph.nodes]
+    buffers = activation_buffers(graph) + _scratch_buffers(kernels)
+    offsets = place(buffers)
+    activations_bytes = height(buffers, offsets)
+    persistent_bytes, setup_bytes = _Persistent(graph, kernels, build).sizes(len(buffers))
+    peak_step, peak_bytes = _peak(buffers, len(graph.nodes))
+    names = [buffer.name for buffer in buffers]
+    return ArenaPlan(
+        arena_bytes=align(max(activations_bytes + persistent_bytes, setup_bytes), ALIGNMENT),
+        activations_bytes=activations_bytes,
+        persistent_bytes=persistent_bytes,
+        setup_bytes=setup_bytes,
+        offsets={n: o for n, o in zip(names, offsets, strict=True) if n in graph.tensors},
+        peak_node=graph.nodes[peak_step - 1].name if peak_step else "",
+        peak_bytes=peak_bytes,
+        build=build,
+    )
+
+
+def activation_buffers(graph: Graph) -> list[Buffer]:
+    """The activations as buffers, in the order of the TFLite file's tensors.
+
+    Step 0 is before the first node, step i + 1 is node i. Outputs of the graph live to the end.
+    """
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    mention = [(0, graph.inputs)]
+    mention += [(i, (*n.inputs, *n.outputs)) for i, n in enumerate(graph.nodes, start=1)]
+    mention.append((len(graph.nodes), graph.outputs))
+    for step, names in mention:
+        for name in names:
+            first.setdefault(name, step)
+            last[name] = step
+    return [
+        Buffer(name, align(graph.tensors[name].size_bytes, ALIGNMENT), first[name], last[name])
+        for name in first
+        if not graph.tensors[name].is_constant
+    ]
+
+
+def _scratch_buffers(kernels: list[KernelMemory]) -> list[Buffer]:
+    return [
+        Buffer(f"scratch {step}.{i}", align(size, ALIGNMENT), step, step)
+        for step, kernel in enumerate(kernels, start=1)
+        for i, size in enumerate(kernel.scratch_bytes)
+    ]
+
+
+def _peak(buffers: list[Buffer], steps: int) -> tuple[int, int]:
+    """The step with most bytes alive (the first of several), and those bytes."""
+    alive = [
+        sum(b.size_bytes for b in buffers if b.first <= step <= b.last) for step in range(steps + 1)
+    ]
+    return alive.index(max(alive)), max(alive)
+
+
+class _Persistent:
+    """The end of the arena: allocations in MicroAllocator's order, each aligned downwards."""
+
+    def __init__(self, graph: Graph, kernels: list[KernelMemory], build: TflmBuild) -> None:
+        self._graph = graph
+        self._kernels = kernels
+        self._build = build
+        self._used = 0
+
+    def sizes(self, planned_buffers: int) -> tuple[int, int]:
+        """(persistent bytes, the most that setting up needs at any moment)."""
+        self._allocator()
+        self._model()
+        setup = self._prepare()
+        requests = sum(len(kernel.scratch_bytes) for kernel in self._kernels)
+        self._take_structs(tflm.SCRATCH_HANDLE, requests)
+        setup = max(setup, self._used + self._planning_bytes(requests, planned_buffers))
+        self._border(self._graph.inputs)
+        self._border(self._graph.outputs)
+        return align(self._used, ALIGNMENT), setup
+
+    def _take(self, size: int, alignment: int = ALIGNMENT) -> None:
+        if size:
+            self._used = align(self._used + size, alignment)
+
+    def _take_structs(self, fields: str, count: int = 1) -> None:
+        """Structures on their own alignment; that of a pointer is never too little."""
+        self._take(count * size_of(fields, self._build), self._build.pointer_bytes)
+
+    def _allocator(self) -> None:
+        recorded = tflm.RECORDED_ALLOCATION if self._build.recording else ""
+        self._take_structs(tflm.SINGLE_ARENA_ALLOCATOR + recorded)
+        self._take_structs(tflm.GREEDY_PLANNER)
+        extra = "p" + _RECORDED_KINDS * recorded if recorded else ""
+        self._take_structs(tflm.MICRO_ALLOCATOR + extra)
+        self._take_structs(tflm.BUILTIN_DATA_ALLOCATOR)
+
+    def _model(self) -> None:
+        nodes = self._graph.nodes
+        tensors = {*self._graph.inputs, *self._graph.outputs}
+        tensors.update(name for node in nodes for name in (*node.inputs, *node.outputs))
+        self._take_structs(tflm.SUBGRAPH_ALLOCATIONS)
+        self._take_structs(tflm.EVAL_TENSOR, len(tensors))
+        self._take_structs(tflm.NODE_AND_REGISTRATION, len(nodes))
+        for kernel in self._kernels:
+            self._take(size_of(kernel.builtin, self._build), 4)
+        for kernel in self._kernels:
+            self._take(size_of(kernel.op_data, self._build))
+
+    def _prepare(self) -> int:
+        """Prepare node by node; returns the most bytes any of them needs at once."""
+        most = requests = 0
+        for node, kernel in zip(self._graph.nodes, self._kernels, strict=True):
+            for size in kernel.prepared_bytes:
+                self._take(size)
+            tensors = [*self._graph.inputs_of(node), *self._graph.outputs_of(node)]
+            temps = kernel.temp_copies * sum(map(self._tensor_bytes, tensors))
+            most = max(most, self._used + self._request_bytes(requests) + temps)
+            requests += len(kernel.scratch_bytes)
+        return most
+
+    def _request_bytes(self, requests: int) -> int:
+        room = requests + _SPARE_SCRATCH_REQUESTS
+        return align(room * size_of(tflm.SCRATCH_REQUEST, self._build), ALIGNMENT)
+
+    def _planning_bytes(self, requests: int, planned_buffers: int) -> int:
+        """Working memory of the planner: one record a tensor, another a buffer it places."""
+        evals = sum(1 for _ in self._graph.constants()) + planned_buffers
+        records = evals * size_of(tflm.ALLOCATION_INFO, self._build) + self._build.pointer_bytes
+        lists = planned_buffers * size_of(tflm.PLANNED_BUFFER, self._build)
+        return self._request_bytes(requests) + align(records, ALIGNMENT) + align(lists, ALIGNMENT)
+
+    def _tensor_bytes(self, tensor: Tensor) -> int:
+        """A TfLiteTensor with its quantization and its array of zero points."""
+        size = size_of(tflm.TENSOR, self._build)
+        if tensor.quantization is None:
+            return size
+        zero_points = size_of("i" * (1 + len(tensor.quantization.scales)), self._build)
+        size += size_of(tflm.AFFINE_QUANTIZATION, self._build)
+        return align(size + zero_points, self._build.pointer_bytes)
+
+    def _border(self, names: tuple[str, ...]) -> None:
+        """The array of pointers to input or output tensors, then the tensors."""
+        self._take(len(names) * self._build.pointer_bytes)
+        for name in names:
+            self._take(self._tensor_bytes(self._graph.tensors[name]), self._build.pointer_bytes)
