@@ -184,9 +184,10 @@ def _node_names(graph: onnx.GraphProto) -> list[str]:
     for node in graph.node:
         *scopes, operator = node.name.strip("/").split("/")
         parts: list[str] = []
-        for scope, following in zip(scopes, [*scopes[1:], ""], strict=True):
-            if not following.startswith(f"{scope}."):  # a Sequential's child repeats its parent
-                parts.append(scope)
+        for scope in scopes:
+            if parts and scope.startswith(f"{parts[-1]}."):  # a Sequential's child repeats it
+                parts.pop()
+            parts.append(scope)
         base = ".".join(parts) or operator.lower()
         names.append(f"{base}/{seen[base]}" if seen[base] else base)
         seen[base] += 1

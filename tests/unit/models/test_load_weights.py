@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgekit.errors import InputError
+from edgekit.models.module import build, load_weights
+from edgekit.models.registry import resolve
+
+
+def tiny(classes: int = 4, alpha: float = 0.25) -> nn.Module:
+    torch.manual_seed(classes)
+    return build(resolve("mobilenet_v1", alpha, resolution=32, classes=classes))
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return list(a) == list(b) and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+def test_pth_bare_or_wrapped(tmp_path: Path, wrapper: str | None) -> None:
+    source = tiny().state_dict()
+    nn.init.normal_(source["bn1.running_mean"])
+    path = tmp_path / "weights.pth"
+    torch.save({wrapper: source, "epoch": 3} if wrapper else source, path)
+    module = tiny(alpha=0.25)
+    assert load_weights(module, path) == "Loaded weights.pth."
+    assert same(module.state_dict(), source)
+
+
+def test_safetensors(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = {key: torch.rand_like(v.float()).to(v.dtype) for key, v in tiny().state_dict().items()}
+    save_file(source, tmp_path / "weights.safetensors")
+    module = tiny()
+    load_weights(module, str(tmp_path / "weights.safetensors"))
+    assert same(module.state_dict(), source)
+
+
+def test_a_classifier_of_another_size_starts_anew_and_is_told(tmp_path: Path) -> None:
+    source = tiny(classes=9).state_dict()
+    path = tmp_path / "nine.pth"
+    torch.save(source, path)
+    module = tiny(classes=4)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    assert "starts anew" in load_weights(module, path)
+    after = module.state_dict()
+    assert torch.equal(after["classifier.weight"], before["classifier.weight"])
+    assert torch.equal(after["conv_stem.weight"], source["conv_stem.weight"])
+
+
+def test_old_checkpoints_without_batch_counters_load(tmp_path: Path) -> None:
+    source = {k: v for k, v in tiny().state_dict().items() if not k.endswith("batches_tracked")}
+    torch.save(source, tmp_path / "old.pth")
+    assert load_weights(tiny(), tmp_path / "old.pth") == "Loaded old.pth."
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    source = tiny().state_dict()
+    source["blocks.2.1.bn2.running_var"][3] = value
+    torch.save(source, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=r"blocks\.2\.1\.bn2\.running_var"):
+        load_weights(tiny(), tmp_path / "bad.pth")
+
+
+def test_another_width_is_refused_and_recognised(tmp_path: Path) -> None:
+    torch.save(tiny(alpha=0.5).state_dict(), tmp_path / "wide.pth")
+    with pytest.raises(InputError, match=r"conv_stem\.weight is \(16, 3, 3, 3\)") as caught:
+        load_weights(tiny(), tmp_path / "wide.pth")
+    assert caught.value.hint == "It looks like mobilenet_v1 with alpha 0.5."
+
+
+def test_missing_and_unexpected_tensors_are_named(tmp_path: Path) -> None:
+    source = tiny().state_dict()
+    source["stem.weight"] = source.pop("conv_stem.weight")
+    torch.save(source, tmp_path / "renamed.pth")
+    with pytest.raises(
+        InputError, match=r"conv_stem\.weight is missing; stem\.weight is not"
+    ) as caught:
+        load_weights(tiny(), tmp_path / "renamed.pth")
+    assert "no architecture known" in caught.value.hint
+
+
+def test_integer_weights_are_refused(tmp_path: Path) -> None:
+    source = tiny().state_dict()
+    source["classifier.bias"] = source["classifier.bias"].to(torch.int8)
+    torch.save(source, tmp_path / "quantized.pth")
+    with pytest.raises(InputError, match=r"classifier\.bias is torch\.int8, not torch\.float32"):
+        load_weights(tiny(), tmp_path / "quantized.pth")
+
+
+@pytest.mark.parametrize("name", ["noise.pth", "noise.safetensors"])
+def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x80no checkpoint" * 9)
+    with pytest.raises(InputError, match=f"{name}' is not a readable checkpoint"):
+        load_weights(tiny(), tmp_path / name)
+
+
+def test_a_pickled_module_is_refused_without_running_it(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2), tmp_path / "module.pth")
+    with pytest.raises(InputError, match="not a readable checkpoint") as caught:
+        load_weights(tiny(), tmp_path / "module.pth")
+    assert "pickled modules are not read" in caught.value.hint
+
+
+def test_what_is_no_state_dict_or_no_file_is_refused(tmp_path: Path) -> None:
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    with pytest.raises(InputError, match="holds no state dict"):
+        load_weights(tiny(), tmp_path / "list.pth")
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_weights(tiny(), tmp_path / "absent.pth")
