@@ -1,0 +1,66 @@
+"""Softmax over the last axis.
+
+Source of the integer arithmetic: tensorflow/lite/kernels/internal/reference/softmax.h and
+PreprocessSoftmaxScaling, quantization_util.cc.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgekit.graph.fixedpoint import (
+    exp_on_negative_values,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    reciprocal,
+    rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+)
+from edgekit.graph.ops import Softmax
+from edgekit.graph.reference.call import Call, Values
+
+# Differences to the maximum in Q5.26, their exponentials summed in Q12.19.
+_DIFFERENCE_BITS = 5
+_SUM_BITS = 12
+
+
+def softmax(op: Softmax, call: Call) -> Values:
+    """x -> exp(beta x) / sum(exp(beta x)); 8-bit output scale 1/256, zero point the minimum."""
+    x = call.values[0]
+    if call.is_float:
+        powers = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(op.beta))
+        return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+    call.require_8_bit()
+    scale = call.per_tensor(call.inputs[0])[0]
+    minimum = int(np.iinfo(call.output_type).min)
+    if call.per_tensor(call.output) != (1 / 256, minimum):
+        raise call.refuse(f"needs the output scale 1/256 and zero point {minimum}")
+    if x.shape[-1] >= 1 << _SUM_BITS:
+        raise call.refuse(f"sums {x.shape[-1]} exponentials, more than its 12 bits can hold")
+    powers = _powers(call, np.float32(op.beta).item() * scale)
+    total = rounding_divide_by_pot(powers, _SUM_BITS).sum(axis=-1, keepdims=True)
+    mantissa, above_one = reciprocal(total, _SUM_BITS)
+    quotient = saturating_rounding_doubling_high_mul(mantissa, powers)
+    result = rounding_divide_by_pot(quotient, above_one + 31 - 8) + minimum
+    return np.clip(result, minimum, minimum + 255).astype(call.output_type)
+
+
+def _powers(call: Call, beta_scale: float) -> Values:
+    """exp(beta * scale * (x - max)) in Q0.31, 0 for differences beyond the input's radius.
+
+    There are 256 differences to the maximum: a table of their exponentials is looked up.
+    """
+    fractional_bits = 31 - _DIFFERENCE_BITS
+    real = min(beta_scale * (1 << fractional_bits), (1 << 31) - 1.0)
+    if real <= 1:
+        raise call.refuse("needs a larger input scale or beta")
+    multiplier, shift = quantize_multiplier(real)
+    radius = math.floor(((1 << _DIFFERENCE_BITS) - 1) * 2.0 ** (fractional_bits - shift))
+    difference = -np.arange(256, dtype=np.int64)
+    is_near = difference >= -radius
+    q5 = multiply_by_quantized_multiplier(np.where(is_near, difference, 0), multiplier, shift)
+    table = np.where(is_near, exp_on_negative_values(q5, _DIFFERENCE_BITS), 0)
+    x = call.values[0].astype(np.int64)
+    return np.asarray(table[x.max(axis=-1, keepdims=True) - x])
