@@ -108,7 +108,8 @@ class _Reader:
         if any(size < 0 for size in shape):
             raise UnsupportedError(f"Tensor '{name}' has the dynamic shape {list(shape)}.")
         dtype = _element_type(name, table)
-        if prod(shape) * dtype.item_bytes > MAX_TENSOR_BYTES:
+        # Zeros count as one: NumPy refuses a product of the others that overflows.
+        if prod(max(size, 1) for size in shape) * dtype.item_bytes > MAX_TENSOR_BYTES:
             raise InputError(f"Tensor '{name}' {list(shape)} is larger than 2 GiB.")
         if table.scalar(5, "<?", False):
             raise UnsupportedError(f"Tensor '{name}' is a variable that keeps its value.")

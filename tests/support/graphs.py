@@ -178,6 +178,25 @@ def convnet(quantized: bool = True, seed: int = 0) -> Graph:
     return b.build(b.add(ops.Softmax(), y, name="probabilities", quantization=q))
 
 
+def assert_same_graph(a: Graph, b: Graph) -> None:
+    """The same tensors, to the bit, and the same nodes in the same order; node names may differ."""
+    assert (a.name, a.inputs, a.outputs) == (b.name, b.inputs, b.outputs)
+    assert [(n.op, n.inputs, n.outputs) for n in a.nodes] == [
+        (n.op, n.inputs, n.outputs) for n in b.nodes
+    ]
+    assert a.tensors.keys() == b.tensors.keys()
+    for name, tensor in a.tensors.items():
+        other = b.tensors[name]
+        assert (tensor.shape, tensor.dtype) == (other.shape, other.dtype), name
+        np.testing.assert_equal(_plain(tensor), _plain(other), name)
+
+
+def _plain(tensor: Tensor) -> tuple[Any, ...]:
+    q = tensor.quantization
+    parameters = q and (q.scales, q.zero_points, q.axis if q.is_per_channel else 0)
+    return tensor.data, parameters
+
+
 def single_op_graphs(quantized: bool) -> dict[str, Graph]:
     """For every op, and every way of using it that matters, a graph with just that node."""
     return {name: _single(name, make, quantized) for name, make in _SINGLE.items()}
