@@ -15,7 +15,14 @@ from edgekit.graph.ir import Graph, Tensor
 from edgekit.plan import tflm_memory as tflm
 from edgekit.plan.boards import Board
 from edgekit.plan.greedy import Buffer, height, place
-from edgekit.plan.tflm_memory import KernelMemory, TflmBuild, align, kernel_memory, size_of
+from edgekit.plan.tflm_memory import (
+    KernelMemory,
+    TflmBuild,
+    align,
+    alignment_of,
+    kernel_memory,
+    size_of,
+)
 
 ALIGNMENT = 16
 # A head section that grows while kernels are prepared always has room for so many requests more.
@@ -145,8 +152,8 @@ class _Persistent:
             self._used = align(self._used + size, alignment)
 
     def _take_structs(self, fields: str, count: int = 1) -> None:
-        """Structures on their own alignment; that of a pointer is never too little."""
-        self._take(count * size_of(fields, self._build), self._build.pointer_bytes)
+        """Structures one after the other, on their own alignment."""
+        self._take(count * size_of(fields, self._build), alignment_of(fields, self._build))
 
     def _allocator(self) -> None:
         recorded = tflm.RECORDED_ALLOCATION if self._build.recording else ""
@@ -164,7 +171,7 @@ class _Persistent:
         self._take_structs(tflm.EVAL_TENSOR, len(tensors))
         self._take_structs(tflm.NODE_AND_REGISTRATION, len(nodes))
         for kernel in self._kernels:
-            self._take(size_of(kernel.builtin, self._build), 4)
+            self._take_structs(kernel.builtin)
         for kernel in self._kernels:
             self._take(size_of(kernel.op_data, self._build))
 
@@ -174,8 +181,9 @@ class _Persistent:
         for node, kernel in zip(self._graph.nodes, self._kernels, strict=True):
             for size in kernel.prepared_bytes:
                 self._take(size)
-            tensors = [*self._graph.inputs_of(node), *self._graph.outputs_of(node)]
-            temps = kernel.temp_copies * sum(map(self._tensor_bytes, tensors))
+            inputs, outputs = self._graph.inputs_of(node), self._graph.outputs_of(node)
+            fetched = [t for count in kernel.fetches for t in (*inputs[:count], *outputs)]
+            temps = sum(map(self._tensor_bytes, fetched))
             most = max(most, self._used + self._request_bytes(requests) + temps)
             requests += len(kernel.scratch_bytes)
         return most

@@ -34,7 +34,7 @@ def place(buffers: Sequence[Buffer]) -> tuple[int, ...]:
     """
     offsets = [0] * len(buffers)
     placed: list[int] = []  # sorted by offset; among equals the earlier placed comes first
-    order = sorted(reversed(range(len(buffers))), key=lambda i: -buffers[i].size_bytes)
+    order = sorted(range(len(buffers)), key=lambda i: (-buffers[i].size_bytes, -i))
     for index in order:
         offset = 0
         for other in placed:

@@ -44,9 +44,9 @@ class TflmBuild:
 HOST = TflmBuild(pointer_bytes=8, compression=True, recording=True)
 
 # The allocator's own structures.
-SINGLE_ARENA_ALLOCATOR = "pppppppppb"
-GREEDY_PLANNER = "piippppiipb"
-MICRO_ALLOCATOR = "pppppbppp"
+SINGLE_ARENA_ALLOCATOR = "pp ppppp pp b"
+GREEDY_PLANNER = "p ii pppp ii p b"
+MICRO_ALLOCATOR = "p pppp b ppp"
 BUILTIN_DATA_ALLOCATOR = "pp"
 SUBGRAPH_ALLOCATIONS = "ppX"
 RECORDED_ALLOCATION = "ppp"
@@ -55,11 +55,11 @@ EVAL_TENSOR = "ppi"
 NODE_AND_REGISTRATION = "ppppppip"
 SCRATCH_HANDLE = "p"
 SCRATCH_REQUEST = "pii"
-TENSOR = "ipfipppiib"
+TENSOR = "ip fi ppp ii b"
 AFFINE_QUANTIZATION = "ppi"
 # While the arena is planned.
-ALLOCATION_INFO = "ppiiib"
-PLANNED_BUFFER = "iiiiiiiiii"
+ALLOCATION_INFO = "pp iii b"
+PLANNED_BUFFER = "iiii ii iii i"
 
 _INT_BYTES = {"i": 4, "f": 4, "x": 4, "b": 1, "h": 2, "d": 8}
 
@@ -70,22 +70,31 @@ def size_of(fields: str, build: TflmBuild) -> int:
     Args:
         fields: one letter a field: i int32, int or enum; f float; d double; h int16; b bool or
             int8; p anything as wide as a pointer; x an int and X a pointer that only builds with
-            compression have.
+            compression have; spaces group them as the header does.
         build: says how wide a pointer is.
     """
-    offset, widest = 0, 1
-    for field in fields:
-        if field in "xX" and not build.compression:
-            continue
-        width = _INT_BYTES.get(field, build.pointer_bytes)
+    offset = 0
+    for width in _widths(fields, build):
         offset = align(offset, width) + width
-        widest = max(widest, width)
-    return align(offset, widest)
+    return align(offset, alignment_of(fields, build))
+
+
+def alignment_of(fields: str, build: TflmBuild) -> int:
+    """The alignment of a C structure: that of its widest field."""
+    return max(_widths(fields, build), default=1)
+
+
+def _widths(fields: str, build: TflmBuild) -> list[int]:
+    absent = " " if build.compression else " xX"
+    return [_INT_BYTES.get(field, build.pointer_bytes) for field in fields if field not in absent]
 
 
 def align(value: int, alignment: int) -> int:
     """The value rounded up to a multiple."""
     return -(-value // alignment) * alignment
+
+
+_ALL = 1_000_000  # more inputs than any node has
 
 
 @dataclass(frozen=True)
@@ -97,40 +106,41 @@ class KernelMemory:
         op_data: fields of what its Init allocates; empty if nothing.
         prepared_bytes: further persistent buffers of its Prepare.
         scratch_bytes: buffers alive only while the node runs.
-        temp_copies: how many times its Prepare holds each of its tensors at once.
+        fetches: how many inputs its Prepare fetches, besides the outputs, each time that it does so
+            while it still holds those fetched before.
     """
 
     builtin: str = ""
     op_data: str = ""
     prepared_bytes: tuple[int, ...] = ()
     scratch_bytes: tuple[int, ...] = ()
-    temp_copies: int = 1
+    fetches: tuple[int, ...] = (_ALL,)
 
 
-_CONV_DATA = "iiiiiiiiippiiixx"
-_FULLY_CONNECTED_DATA = "iiiiiiiiippbxx"
-_POOL_DATA = "iiiiiiff"
-_SOFTMAX_DATA = "diiiiiifppppp"
-_PAD_DATA = "biiiiibiiiiiii"
-_POOL = KernelMemory("iiiiiiiiii", _POOL_DATA)
+_CONV_DATA = "iiii iii ii pp ii i xx"
+_FULLY_CONNECTED_DATA = "ii ii i iii i pp b xx"
+_POOL_DATA = "iiii ii ff"
+_SOFTMAX_DATA = "d iiiiii f ppppp"
+_PAD_DATA = "b iiiii b iiiii i i"
+_POOL = KernelMemory("iiiiii iiii", _POOL_DATA)
 _PAD = KernelMemory("", _PAD_DATA)
 
 _KERNELS: dict[type[Op], KernelMemory] = {
-    ops.Conv2D: KernelMemory("iiiiiii", _CONV_DATA, temp_copies=2),
-    ops.DepthwiseConv2D: KernelMemory("iiiiiii", _CONV_DATA, temp_copies=2),
-    ops.FullyConnected: KernelMemory("iibbiiiii", _FULLY_CONNECTED_DATA),
+    ops.Conv2D: KernelMemory("iiiiiii", _CONV_DATA, fetches=(2, 3)),
+    ops.DepthwiseConv2D: KernelMemory("iiiiiii", _CONV_DATA, fetches=(2, 3)),
+    ops.FullyConnected: KernelMemory("ii bb i pp", _FULLY_CONNECTED_DATA),
     ops.AveragePool2D: _POOL,
     ops.MaxPool2D: _POOL,
-    ops.Mean: KernelMemory("b", "iiiiiififfi"),
-    ops.Add: KernelMemory("ib", "biiiiiiiiiiiiff"),
-    ops.Sub: KernelMemory("ib", "biiiiiiiiiiii"),
-    ops.Mul: KernelMemory("i", "iiiiiiiff"),
-    ops.Concatenation: KernelMemory("ii", "bpphifxxxxxxxxxx"),
+    ops.Mean: KernelMemory("b", "iiii i f i f iii", fetches=(_ALL, _ALL)),
+    ops.Add: KernelMemory("ib", "b ii ii iii ii iii ff"),
+    ops.Sub: KernelMemory("ib", "b ii ii iii ii iii"),
+    ops.Mul: KernelMemory("i", "ii iii ii ff"),
+    ops.Concatenation: KernelMemory("ii", "b pp h i f xxxxxxxxxx"),
     ops.Pad: _PAD,
     ops.PadV2: _PAD,
     ops.Softmax: KernelMemory("f", _SOFTMAX_DATA),
     ops.Logistic: KernelMemory("", "iiii"),
-    ops.HardSwish: KernelMemory("", "hhhihi"),
+    ops.HardSwish: KernelMemory("", "hhh i h i"),
     ops.Relu: KernelMemory("", "iiiiiii"),
     ops.Relu6: KernelMemory("", "ii"),
     ops.Reshape: KernelMemory("iiiiiiiii"),
@@ -138,15 +148,15 @@ _KERNELS: dict[type[Op], KernelMemory] = {
     ops.ExpandDims: KernelMemory(),
     ops.Transpose: KernelMemory(),
     ops.Split: KernelMemory("i"),
-    ops.Quantize: KernelMemory("", "idiii"),
-    ops.Dequantize: KernelMemory("", "ddiii"),
+    ops.Quantize: KernelMemory("", "id iii"),
+    ops.Dequantize: KernelMemory("", "dd iii"),
 }
 
 # What CMSIS-NN's variants of the kernels add to the op data.
 _CMSIS_FIELDS: dict[type[Op], str] = {
     ops.Conv2D: "i",
     ops.DepthwiseConv2D: "i",
-    ops.FullyConnected: "ppipiii",
+    ops.FullyConnected: "pp i p iii",
     ops.AveragePool2D: "i",
     ops.MaxPool2D: "i",
     ops.Softmax: "ii",

@@ -1,0 +1,135 @@
+"""Does a model fit a microcontroller: RAM and flash, itemised.
+
+A board, the model's size and its predicted arena enter; a frozen `Fit` leaves, or a DoesNotFitError
+that says by how much and what weighs most. Code, stack and C library are estimates and say so; the
+linker has the last word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.errors import DoesNotFitError
+from edgekit.graph.ir import Graph, Tensor
+from edgekit.plan.arena import ArenaPlan
+from edgekit.plan.boards import Board
+
+# TFLite Micro with the ops of a CNN, CMSIS-NN and the start-up code, on a Cortex-M4: 45 to 60 KB.
+CODE_BYTES = 64 * 1024
+# Interpreter objects, stack (kernels keep little on it) and what the C library takes.
+STACK_BYTES = 8 * 1024
+_HEAVIEST = 3
+
+
+@dataclass(frozen=True)
+class RegionFit:
+    """What goes into one region of memory.
+
+    Attributes:
+        region: the board's name of it.
+        kind: "ram" or "flash".
+        capacity_bytes: what it holds.
+        items: (what, bytes), the largest first.
+    """
+
+    region: str
+    kind: str
+    capacity_bytes: int
+    items: tuple[tuple[str, int], ...]
+
+    @property
+    def used_bytes(self) -> int:
+        """All items together."""
+        return sum(size for _, size in self.items)
+
+    @property
+    def free_bytes(self) -> int:
+        """What is left; negative if it does not fit."""
+        return self.capacity_bytes - self.used_bytes
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The verdict: the region of the arena and the region of the model.
+
+    Attributes:
+        board: the board's name.
+        regions: one entry a region; empty for a board whose memory is not listed.
+        heaviest: what to shrink, for the message: (kind, tensor, bytes), the largest of each kind.
+    """
+
+    board: str
+    regions: tuple[RegionFit, ...]
+    heaviest: tuple[tuple[str, str, int], ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether every region has room."""
+        return all(region.free_bytes >= 0 for region in self.regions)
+
+    def require(self) -> None:
+        """Nothing if it fits.
+
+        Raises:
+            DoesNotFitError: names the region, the missing bytes and the heaviest tensors.
+        """
+        full = [region for region in self.regions if region.free_bytes < 0]
+        if not full:
+            return
+        missing = " and ".join(
+            f"{-r.free_bytes:,} bytes of {r.kind} ({r.used_bytes:,} of {r.capacity_bytes:,})"
+            for r in full
+        )
+        kinds = {region.kind for region in full}
+        weighty = ", ".join(f"{name} {size:,}" for k, name, size in self.heaviest if k in kinds)
+        raise DoesNotFitError(
+            f"The model does not fit {self.board}: it lacks {missing}.",
+            hint=f"Take a smaller alpha or rho. The heaviest tensors, in bytes: {weighty}.",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for reports."""
+        regions = {
+            region.kind: {
+                "region": region.region,
+                "capacity_bytes": region.capacity_bytes,
+                "used_bytes": region.used_bytes,
+                "free_bytes": region.free_bytes,
+                "items": dict(region.items),
+            }
+            for region in self.regions
+        }
+        return {"board": self.board, "fits": self.fits, "regions": regions}
+
+
+def judge(board: Board, graph: Graph, model_bytes: int, arena: ArenaPlan) -> Fit:
+    """The verdict for a graph whose TFLite file has `model_bytes`, run by TFLite Micro."""
+    regions = []
+    if board.arena_region:
+        ram = {
+            "activations and scratch": arena.activations_bytes,
+            "rest of the arena": arena.arena_bytes - arena.activations_bytes,
+            "stack and C library (estimate)": STACK_BYTES,
+        }
+        regions.append(_region(board.arena_region.name, "ram", board.arena_region.bytes, ram))
+    if board.flash_region:
+        flash = {"model": model_bytes, "code (estimate)": CODE_BYTES}
+        regions.append(_region(board.flash_region.name, "flash", board.flash_region.bytes, flash))
+    return Fit(board.name, tuple(regions), _heaviest(graph))
+
+
+def _region(name: str, kind: str, capacity: int, items: dict[str, int]) -> RegionFit:
+    ordered = sorted(items.items(), key=lambda item: -item[1])
+    return RegionFit(name, kind, capacity, tuple(ordered))
+
+
+def _heaviest(graph: Graph) -> tuple[tuple[str, str, int], ...]:
+    activations = [t for t in graph.tensors.values() if not t.is_constant]
+    return _largest("ram", activations) + _largest("flash", graph.constants())
+
+
+def _largest(kind: str, tensors: Iterable[Tensor]) -> tuple[tuple[str, str, int], ...]:
+    ordered = sorted(tensors, key=lambda t: (-t.size_bytes, t.name))
+    return tuple((kind, t.name, t.size_bytes) for t in ordered[:_HEAVIEST])
