@@ -1,0 +1,85 @@
+"""`edgekit build`: from an architecture to a bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from edgekit.cli.console import progress_bars
+from edgekit.errors import AccuracyDropError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  edgekit build mobilenet_v1 --alpha 0.25 --rho 0.571 --target coral
+  edgekit build mobilenet_v1 --alpha 0.5 --resolution 96 --target tflm --board nucleo_h743zi
+  edgekit build mobilenet_v1 --alpha 0.25 --data photos/ --target rpi --max-drop 1 --json
+"""
+)
+@click.argument("arch")
+@click.option("--target", required=True, help="What to build for: coral, rpi or tflm.")
+@click.option("--board", help="Which board; the target's usual one if not given.")
+@click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier.")
+@click.option("--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier.")
+@click.option("--resolution", type=int, help="Input height and width in pixels, instead of --rho.")
+@click.option("--data", help="Folder of class folders, or 'fashion_mnist'. Default: embedded set.")
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="Load these (.pth, .safetensors) instead of training.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="Training epochs.")
+@click.option("--threads", type=click.IntRange(1), help="Default: the faster of 1 and all.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@click.option(
+    "--calibration-images",
+    type=int,
+    default=200,
+    show_default=True,
+    help="Images that set the integer ranges.",
+)
+@click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0),
+    metavar="PTS",
+    help="Fail (exit 6) when int8 costs more points than this on the validation split.",
+)
+@click.option("--retrain", is_flag=True, help="Train even if the same training was done before.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted training.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def build(as_json: bool, quiet: bool, **request: object) -> None:
+    """Train or load ARCH, quantize it to int8, verify it and bundle it for a target."""
+    from edgekit.pipeline import Request
+    from edgekit.pipeline import build as run
+
+    with progress_bars(quiet) as progress:
+        done = run(Request(**request), progress)  # type: ignore[arg-type]
+    if as_json:
+        click.echo(json.dumps(done.report, indent=2))
+    else:
+        _show(done.report, done.path)
+    gate = done.report.get("gate")
+    if gate and not gate["passed"]:
+        raise AccuracyDropError(
+            f"int8 costs {gate['drop']:.2f} points on the {gate['split']} split; "
+            f"{gate['max_drop']:.2f} are allowed.",
+            hint=f"The bundle in {done.path} is kept and marked.",
+        )
+
+
+def _show(report: dict[str, object], path: Path) -> None:
+    from rich.console import Console
+
+    from edgekit.report.summary import summary
+
+    console = Console()
+    console.print(summary(report))
+    console.print(f"bundle: {path}", highlight=False, soft_wrap=True)
