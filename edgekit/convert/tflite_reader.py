@@ -163,6 +163,9 @@ class _Reader:
         if isinstance(op, Opaque):
             given = [i for i in given if i != -1]
         inputs = tuple(self._tensor(i) for i in given)
+        # Verifying looks at every scale of every node's weights.
+        scales = sum(len(t.quantization.scales) for t in inputs if t.quantization)
+        self._file.charge(4 * scales)
         if isinstance(op, DepthwiseConv2D):
             _check_multiplier(name, table, inputs)
         return Node(name, op, tuple(t.name for t in inputs), tuple(t.name for t in outputs))
