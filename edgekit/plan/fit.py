@@ -57,11 +57,13 @@ class Fit:
     Attributes:
         board: the board's name.
         regions: one entry a region; empty for a board whose memory is not listed.
-        heaviest: what to shrink, for the message: (kind, tensor, bytes), the largest of each kind.
+        peak_node: the node during which most activations are alive.
+        heaviest: what to shrink: (kind of region, tensor, bytes), the largest of each kind.
     """
 
     board: str
     regions: tuple[RegionFit, ...]
+    peak_node: str
     heaviest: tuple[tuple[str, str, int], ...]
 
     @property
@@ -84,9 +86,10 @@ class Fit:
         )
         kinds = {region.kind for region in full}
         weighty = ", ".join(f"{name} {size:,}" for k, name, size in self.heaviest if k in kinds)
+        peak = f" The peak is at '{self.peak_node}'." if "ram" in kinds else ""
         raise DoesNotFitError(
             f"The model does not fit {self.board}: it lacks {missing}.",
-            hint=f"Take a smaller alpha or rho. The heaviest tensors, in bytes: {weighty}.",
+            hint=f"Take a smaller alpha or rho. Heaviest tensors, in bytes: {weighty}.{peak}",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def judge(board: Board, graph: Graph, model_bytes: int, arena: ArenaPlan) -> Fit
     if board.flash_region:
         flash = {"model": model_bytes, "code (estimate)": CODE_BYTES}
         regions.append(_region(board.flash_region.name, "flash", board.flash_region.bytes, flash))
-    return Fit(board.name, tuple(regions), _heaviest(graph))
+    return Fit(board.name, tuple(regions), arena.peak_node, _heaviest(graph))
 
 
 def _region(name: str, kind: str, capacity: int, items: dict[str, int]) -> RegionFit:
