@@ -45,7 +45,7 @@ def test_the_last_byte_counts() -> None:
 def test_error_says_how_many_bytes_and_which_tensors() -> None:
     with pytest.raises(DoesNotFitError, match=r"lacks 1,000 bytes of ram") as caught:
         verdict(ram_bytes=RAM_NEEDED - 1000).require()
-    assert "peak is at 'stem'" in caught.value.hint
+    assert "peak is at 'block/pointwise'" in caught.value.hint
     assert "image 768, pad 648, block/add 512" in caught.value.hint
 
 
