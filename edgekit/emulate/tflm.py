@@ -1,0 +1,170 @@
+"""TFLite Micro on the host: what the microcontroller will answer, and the arena it needs.
+
+The bytes of a .tflite and integer (or float) samples enter; the outputs of the `tflite-micro`
+wheel's interpreter leave, bit for bit those of the target. The host's arena is larger than the
+target's: its pointers have 64 bits. Refused: a missing wheel, a model TFLite Micro has no kernels
+for, an arena that is too small.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from edgekit.emulate.samples import Values, each_sample
+from edgekit.errors import DoesNotFitError, MissingToolError, UnsupportedError
+
+# More than any microcontroller has; untouched pages cost nothing.
+HOST_ARENA_BYTES = 64 << 20
+# Below this the wheel crashes before it can report a failure.
+LEAST_ARENA_BYTES = 1 << 10
+ARENA_ALIGNMENT_BYTES = 16
+_PROBE_SECONDS = 120
+
+
+def run(
+    tflite: bytes, inputs: Sequence[Values], arena_bytes: int | None = None
+) -> tuple[Values, ...]:
+    """The model's outputs.
+
+    Args:
+        inputs: one array a model input; a batch N where its shape begins with 1 is run sample by
+            sample and the outputs joined along axis 0.
+        arena_bytes: the arena to run in; None for more than enough.
+
+    Raises:
+        MissingToolError: the `tflite-micro` wheel is not installed.
+        DoesNotFitError: the arena is too small.
+        UnsupportedError: TFLite Micro refuses the model.
+        InputError: the inputs do not fit the model.
+    """
+    if arena_bytes is not None and not fits(tflite, arena_bytes):
+        raise DoesNotFitError(
+            f"An arena of {arena_bytes} bytes is too small for this model.",
+            hint=f"The smallest that works on this host has {smallest_arena(tflite)} bytes.",
+        )
+    interpreter = load(tflite, arena_bytes or HOST_ARENA_BYTES)
+
+    def invoke(sample: list[Values]) -> list[Values]:
+        for index, value in enumerate(sample):
+            interpreter.set_input(np.ascontiguousarray(value), index)
+        interpreter.invoke()
+        return [interpreter.get_output(index) for index in range(_outputs(interpreter))]
+
+    return each_sample(inputs, _inputs(interpreter), invoke)
+
+
+def load(tflite: bytes, arena_bytes: int = HOST_ARENA_BYTES) -> Any:
+    """The wheel's interpreter, tensors allocated.
+
+    Raises:
+        MissingToolError: the `tflite-micro` wheel is not installed.
+        UnsupportedError: TFLite Micro refuses the model (or the arena), with its own reason.
+    """
+    runtime = _runtime()
+    with _stderr() as said:
+        try:
+            return runtime.Interpreter.from_bytes(tflite, arena_size=arena_bytes)
+        except (RuntimeError, struct.error) as error:
+            reason = said() or str(error)
+    raise UnsupportedError(
+        f"TFLite Micro refuses this model: {reason}.",
+        hint="It has fewer ops and types than LiteRT; what edgekit converts to int8 it can run.",
+    )
+
+
+def fits(tflite: bytes, arena_bytes: int) -> bool:
+    """Whether the tensors can be allocated in an arena of this size."""
+    return arena_bytes >= smallest_arena(tflite)
+
+
+def smallest_arena(tflite: bytes) -> int:
+    """The smallest arena the model runs in on this host, in bytes (a multiple of 16).
+
+    Found by bisection in another process, as an arena that is too small may crash the interpreter.
+
+    Raises:
+        MissingToolError: the `tflite-micro` wheel is not installed.
+        UnsupportedError: TFLite Micro refuses the model in any arena.
+    """
+    load(tflite)
+    too_small, enough = LEAST_ARENA_BYTES - ARENA_ALIGNMENT_BYTES, HOST_ARENA_BYTES
+    while enough - too_small > ARENA_ALIGNMENT_BYTES:
+        tried = _probe(tflite, too_small, enough)
+        works = [size for size, verdict in tried if verdict == "enough"]
+        fails = [size for size, verdict in tried if verdict != "enough"]
+        enough = min([enough, *works])
+        too_small = max([too_small, *fails])
+    return enough
+
+
+def _probe(tflite: bytes, too_small: int, enough: int) -> list[tuple[int, str]]:
+    """Bisect in a child until it is done or dies; a size without a verdict is what killed it."""
+    command = [sys.executable, "-m", "edgekit.emulate.tflm_probe", str(too_small), str(enough)]
+    child = subprocess.run(command, input=tflite, capture_output=True, timeout=_PROBE_SECONDS)
+    lines = [line.split() for line in child.stdout.decode().splitlines()]
+    if not lines:
+        raise MissingToolError(
+            f"The arena probe did not start: {child.stderr.decode().strip()[-200:]}",
+            hint="pip install edgekit[emulate]",
+        )
+    return [(int(line[0]), line[1] if len(line) > 1 else "crash") for line in lines]
+
+
+def _runtime() -> Any:
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as error:
+        raise MissingToolError(
+            "The TFLite Micro interpreter is not installed.", hint="pip install edgekit[emulate]"
+        ) from error
+    return runtime
+
+
+def _inputs(interpreter: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    return _details(interpreter.get_input_details)
+
+
+def _outputs(interpreter: Any) -> int:
+    return len(_details(interpreter.get_output_details))
+
+
+def _details(of_index: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+    """(shape, dtype) of input or output 0, 1, ...; the wheel ends the row with an error."""
+    found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
+    with _stderr():
+        while True:
+            try:
+                details = of_index(len(found))
+            except (IndexError, SystemError):
+                return found
+            shape = tuple(int(size) for size in details["shape"])
+            found.append((shape, np.dtype(details["dtype"])))
+
+
+@contextmanager
+def _stderr() -> Iterator[Any]:
+    """Catch what the C++ code prints to file descriptor 2; yields a function that returns it."""
+    with tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        saved = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+
+        def said() -> str:
+            caught.seek(0)
+            lines = caught.read().decode(errors="replace").split("\n")
+            return "; ".join(line.strip() for line in lines if line.strip())
+
+        try:
+            yield said
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,106 @@
+"""Add, Sub and Mul against the TFLite Micro wheel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from op_cases import (
+    ACTIVATIONS,
+    activation,
+    assert_equals_litert,
+    assert_equals_tflm,
+    one_op,
+    random_values,
+    real,
+    rng_of,
+)
+
+from edgekit.errors import UnsupportedError
+from edgekit.graph.execute import run
+from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.graph.ops import Add, Mul, Sub
+
+Binary = type[Add | Sub | Mul]
+SHAPES = [
+    ((1, 5, 4, 3), (1, 5, 4, 3)),
+    ((1, 5, 4, 3), (1, 1, 1, 3)),
+    ((1, 1, 1, 3), (1, 5, 4, 3)),
+    ((1, 5, 4, 3), (1, 1, 1, 1)),
+    ((1, 5, 4, 3), (3,)),
+    ((2, 7), (2, 7)),
+    ((1, 5, 1, 3), (1, 1, 4, 3)),
+]
+
+
+def binary_case(
+    kind: Binary,
+    rng: np.random.Generator,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    dtype: DType = DType.INT8,
+) -> Graph:
+    limits = np.iinfo(dtype.numpy)
+    scales = np.exp(rng.uniform(-6, 0, 3)).astype(np.float32)
+    if rng.integers(3) == 0:
+        scales[1] = scales[0]
+    if kind is Mul:
+        scales[2] = scales[0] * scales[1] * np.float32(np.exp(rng.uniform(-1, 6)))
+    zero_points = rng.integers(limits.min, limits.max + 1, 3)
+    output = np.broadcast_shapes(*shapes)
+    a, b, y = (
+        activation(name, shape, float(scale), int(zero_point), dtype)
+        for name, shape, scale, zero_point in zip(
+            "aby", (*shapes, output), scales, zero_points, strict=True
+        )
+    )
+    if rng.integers(3) == 0:
+        b = Tensor(b.name, b.shape, b.dtype, b.quantization, random_values(rng, b))
+    return one_op(kind(ACTIVATIONS[rng.integers(4)]), [a, b], y)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", [Add, Sub, Mul])
+def test_is_bit_exact(
+    kind: Binary, shapes: tuple[tuple[int, ...], tuple[int, ...]], seed: int
+) -> None:
+    rng = rng_of(kind.__name__, str(shapes), seed)
+    assert_equals_tflm(binary_case(kind, rng, shapes), rng)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", [Add, Sub, Mul])
+def test_legacy_uint8_equals_litert(kind: Binary, seed: int) -> None:
+    rng = rng_of(kind.__name__, "uint8", seed)
+    assert_equals_litert(binary_case(kind, rng, SHAPES[0], DType.UINT8), rng)
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+@pytest.mark.parametrize("kind", [Add, Sub, Mul])
+def test_float_agrees(kind: Binary, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    rng = rng_of(kind.__name__, "float")
+    y = real("y", np.broadcast_shapes(*shapes))
+    for fused in ACTIVATIONS:
+        graph = one_op(kind(fused), [real("a", shapes[0]), real("b", shapes[1])], y)
+        assert_equals_tflm(graph, rng)
+
+
+def test_one_tensor_added_to_itself() -> None:
+    rng = rng_of("twice")
+    x = activation("x", (1, 3, 3, 2), 0.1, 5)
+    assert_equals_tflm(one_op(Add(), [x, x], activation("y", x.shape, 0.2, 5)), rng)
+
+
+@pytest.mark.parametrize("kind", [Add, Sub])
+def test_output_scales_far_below_the_inputs_are_refused(kind: Binary) -> None:
+    """TFLite Micro ends the process there: its factor must be below one."""
+    x = activation("x", (1, 2), 1.0, 0)
+    graph = one_op(kind(), [x, x], activation("y", (1, 2), 1e-6, 0))
+    with pytest.raises(UnsupportedError, match="needs an output scale above"):
+        run(graph, [np.zeros((1, 2), np.int8)])
+
+
+def test_operands_of_two_types_are_refused() -> None:
+    a, b = activation("a", (1, 2), 1.0, 0), activation("b", (1, 2), 1.0, 0, DType.UINT8)
+    graph = one_op(Add(), [a, b], activation("y", (1, 2), 1.0, 0))
+    with pytest.raises(UnsupportedError, match="operands of one type"):
+        run(graph, [np.zeros((1, 2), np.int8), np.zeros((1, 2), np.uint8)])
