@@ -163,7 +163,8 @@ class GraphBuilder:
     def graph(self, outputs: Sequence[str]) -> Graph:
         """The finished graph; its outputs carry the ONNX outputs' names.
 
-        Outputs of rank 1 or 2 keep ONNX's order; larger ones stay in the graph's (NHWC).
+        Outputs of rank 4 are NHWC unless ONNX has them in the graph's order already; others keep
+        ONNX's order.
         """
         names: dict[str, str] = {}
         border = []
@@ -171,8 +172,11 @@ class GraphBuilder:
             if name not in self.views:
                 raise UnsupportedError(f"The output '{name}' is a constant.")
             view = self.views[name]
+            in_order = view.dims == view.shape and list(view.reading()) == sorted(view.reading())
             if len(view.axes) <= 2:
                 view = self.placed(view, view.reading(), view.dims)
+            elif not in_order:
+                view = self.standard(view)
             border.append(view.tensor)
             if view.tensor not in self._inputs and name not in self._inputs:
                 names.setdefault(view.tensor, name)

@@ -1,4 +1,4 @@
-"""Drop what does nothing: reshapes of reshapes or to the same shape, x * 1, x + 0, second splits."""
+"""Drop what does nothing: reshapes of reshapes or to the same shape, x * 1, x + 0, twin splits."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _repeated_split(draft: Draft, node: Node) -> bool:
     for first in draft.readers(node.inputs[1]):
         if first is node:
             return False
-        other = draft.values(first.inputs[0])
-        same = first.op == node.op and axis is not None and other is not None and axis == other
+        first_axis = draft.values(first.inputs[0])
+        same = first.op == node.op and axis is not None and axis == first_axis
         if same and not any(draft.is_output(name) for name in node.outputs):
             names = dict(zip(node.outputs, first.outputs, strict=True))
             draft.replace(node)
