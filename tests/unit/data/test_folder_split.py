@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgekit.data import folder_split
+from edgekit.data.folder_split import FolderSplit, PixelCache
+from edgekit.errors import InputError
+from edgekit.preprocessing import Preprocessing
+
+CONTRACT = Preprocessing(6, 8, resize="center_crop")
+
+
+@pytest.fixture
+def split(tmp_path: Path, make_classes) -> FolderSplit:
+    make_classes(tmp_path, a=5)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    return FolderSplit(tmp_path, names, np.zeros(5, np.int64), PixelCache())
+
+
+def test_pixels_are_the_contracts(split: FolderSplit, tmp_path: Path) -> None:
+    pixels = split.pixels([3, 0, 3], CONTRACT)
+    assert pixels.shape == (3, 6, 8, 3) and pixels.dtype == np.uint8
+    for row, index in enumerate((3, 0, 3)):
+        with Image.open(tmp_path / split.name(index)) as image:
+            assert np.array_equal(pixels[row], CONTRACT.pixels(image))
+    assert split.pixels(np.array([], np.int64), CONTRACT).shape == (0, 6, 8, 3)
+
+
+def test_second_reading_decodes_nothing(
+    split: FolderSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = split.pixels(range(5), CONTRACT)
+
+    def never(path: Path) -> Image.Image:
+        raise AssertionError(f"{path} decoded again")
+
+    monkeypatch.setattr(folder_split, "read_picture", never)
+    assert np.array_equal(split.pixels(range(5), CONTRACT), first)
+    # Normalization does not touch pixels, geometry does.
+    other_mean = Preprocessing(6, 8, resize="center_crop", mean=(0, 0, 0))
+    assert np.array_equal(split.pixels(range(5), other_mean), first)
+    with pytest.raises(AssertionError):
+        split.pixels([0], CONTRACT.at(8, 8))
+
+
+def test_changing_what_was_handed_out_changes_nothing(split: FolderSplit) -> None:
+    first = split.pixels([0, 1], CONTRACT)
+    expected = first.copy()
+    first[...] = 0
+    second = split.pixels([0, 1], CONTRACT)
+    assert np.array_equal(second, expected)
+    second[...] = 0
+    assert np.array_equal(split.pixels([0, 1], CONTRACT), expected)
+
+
+def test_cache_stays_within_its_limit_and_drops_the_oldest() -> None:
+    cache = PixelCache(limit_bytes=30)
+    for number in range(5):
+        cache.put((str(number), ()), np.full(10, number, np.uint8))
+        if number == 3:
+            assert cache.get(("1", ())) is not None  # now the most recently used
+    assert cache.held_bytes == 30
+    kept = [number for number in range(5) if cache.get((str(number), ())) is not None]
+    assert kept == [1, 3, 4]
+    cache.put(("4", ()), np.full(10, 4, np.uint8))
+    assert cache.held_bytes == 30
+
+
+def test_a_set_larger_than_the_cache_reads_the_same(tmp_path: Path, make_classes) -> None:
+    make_classes(tmp_path, a=9)
+    names = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    cache = PixelCache(limit_bytes=2 * 6 * 8 * 3)
+    small = FolderSplit(tmp_path, names, np.zeros(9, np.int64), cache)
+    large = FolderSplit(tmp_path, names, np.zeros(9, np.int64), PixelCache())
+    for _ in range(2):
+        everything = small.pixels(range(9), CONTRACT)
+        assert np.array_equal(everything, large.pixels(range(9), CONTRACT))
+        assert cache.held_bytes <= 2 * 6 * 8 * 3
+
+
+def test_broken_and_vanished_pictures_are_named(split: FolderSplit, tmp_path: Path) -> None:
+    broken = tmp_path / split.name(2)
+    broken.write_bytes(broken.read_bytes()[:60])
+    (tmp_path / split.name(4)).unlink()
+    with pytest.raises(InputError, match=r"-0002\.png"):
+        split.pixels(range(5), CONTRACT)
+    with pytest.raises(InputError, match=r"-0004\.png"):
+        split.content(4)
