@@ -1,0 +1,123 @@
+"""Accuracy of a float network in torch, and the BatchNorm statistics it needs for that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edgekit.data import Split
+from edgekit.errors import InputError
+from edgekit.preprocessing import Preprocessing
+from edgekit.training.images import Images, Indices
+from edgekit.training.threads import Team, cores
+
+_CHUNK = 64  # images at once: the activations of more would leave the processor's cache
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network makes of a split.
+
+    Attributes:
+        images: how many.
+        top1: percent of them whose class has the highest logit.
+        loss: mean cross-entropy, natural logarithm.
+    """
+
+    images: int
+    top1: float
+    loss: float
+
+
+def evaluate(
+    module: nn.Module, split: Split, preprocessing: Preprocessing, *, threads: int | None = None
+) -> Evaluation:
+    """Run a module over a split, in evaluation mode.
+
+    Args:
+        module: float images (n, channels, height, width) -> logits (n, classes); keeps its mode.
+        split: at least one image.
+        preprocessing: at the network's resolution.
+        threads: that compute, by default all cores.
+
+    Raises:
+        InputError: the split is empty.
+    """
+    if not len(split):
+        raise InputError("There are no images to evaluate on.")
+    threads = threads or cores()
+    training = module.training
+    with Team(threads, shards=threads) as team:
+        logits = predict(module, Images(split, preprocessing), team)
+    module.train(training)
+    return score(logits, split.targets)
+
+
+def predict(module: nn.Module, images: Images, team: Team) -> npt.NDArray[np.float32]:
+    """Logits (n, classes) of all images, in their order; leaves the module in evaluation mode."""
+    module.eval()
+
+    def logits(chunk: Indices) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            outputs: npt.NDArray[np.float32] = module(images.inputs(chunk)).numpy()
+        return outputs
+
+    return np.concatenate(team.map(logits, _chunks(np.arange(len(images)))))
+
+
+def score(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Evaluation:
+    """Accuracy and loss of logits (n, classes) against true classes (n,)."""
+    loss = functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(targets))
+    hits = int((logits.argmax(1) == targets).sum())
+    return Evaluation(len(targets), 100 * hits / len(targets), float(loss))
+
+
+def recalibrate(
+    replicas: Sequence[nn.Module], images: Images, indices: Indices, team: Team
+) -> None:
+    """Measure the BatchNorm statistics of the present weights anew, on images without augmentation.
+
+    An average of weights has statistics of its own, which no running mean has seen (Izmailov et al.
+    2018, https://arxiv.org/abs/1803.05407, section 3.2).
+
+    Args:
+        replicas: of one network; each sees a part of the images, the first gets the mean.
+        images, indices: the images.
+        team: computes the parts.
+    """
+    parts = np.array_split(indices, len(replicas))
+    found = team.map(lambda i: _statistics(replicas[i], images, parts[i]), range(len(replicas)))
+    for layer, *statistics in zip(_norms(replicas[0]), *found, strict=True):
+        means, variances = zip(*statistics, strict=True)
+        layer.running_mean.copy_(torch.stack(means).mean(0))
+        layer.running_var.copy_(torch.stack(variances).mean(0))
+
+
+def _statistics(
+    module: nn.Module, images: Images, indices: Indices
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Mean and variance of each BatchNorm layer, averaged over chunks of the images."""
+    layers = _norms(module)
+    module.train()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain mean over the calls
+    with torch.no_grad():
+        for chunk in _chunks(indices):
+            module(images.inputs(chunk))
+    return [(layer.running_mean, layer.running_var) for layer in layers]
+
+
+def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
+    return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+
+
+def _chunks(indices: Indices) -> list[Indices]:
+    """Nearly equal parts: a last chunk of one image would have no variance."""
+    return np.array_split(indices, -(-len(indices) // _CHUNK))

@@ -1,0 +1,210 @@
+"""The training loop: a module and a data set in, trained weights and their history out.
+
+Every random choice of a step is drawn from a generator seeded with (seed, epoch, step, shard). So a
+position in the training needs no generator's state, and a resumed training goes on exactly as if it
+had never stopped. On one machine with one torch, results do not depend on the number of threads up
+to `recipe.shards`; with more threads they repeat for the same number.
+
+A loss that is not finite, and splits too small to train with, are refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgekit.data import Dataset, SplitName
+from edgekit.errors import EdgekitError, InputError
+from edgekit.preprocessing import Preprocessing
+from edgekit.progress import Progress, silent
+from edgekit.training.augment import augment
+from edgekit.training.evaluate import Evaluation, predict, recalibrate, score
+from edgekit.training.images import Images, Indices
+from edgekit.training.interrupt import Interrupt
+from edgekit.training.optimizer import Weights, update
+from edgekit.training.recipe import Recipe
+from edgekit.training.records import EpochRecord, Position, Trained
+from edgekit.training.schedule import Epoch, learning_rate, plan
+from edgekit.training.shards import Batch, Shards
+from edgekit.training.threads import Team, best_time, pick_threads
+
+_CALIBRATION_IMAGES = 2048  # for BatchNorm's statistics
+_MIN_SHARD = 2  # images: one alone has no variance for BatchNorm
+
+
+def fit(
+    module: nn.Module,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    *,
+    start: Position | None = None,
+    save: Callable[[Position], None] | None = None,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Train a copy of a module; the one given stays as it is.
+
+    Args:
+        module: float images (n, channels, height, width), of any size -> logits (n, classes).
+        dataset: with the splits "train" and "validation".
+        preprocessing: at the network's own resolution.
+        recipe: how to train.
+        start: go on from here; by default from the module's weights.
+        save: called with the position at the start, between epochs, and on Ctrl-C.
+        threads: that compute; by default the faster of one and all cores.
+        progress: told the images seen, once for each resolution.
+
+    Raises:
+        EdgekitError: the loss is no longer finite.
+        InputError: a split is too small.
+    """
+    epochs = _planned(dataset, preprocessing, recipe)
+    if threads is None:
+        threads = pick_threads(
+            lambda count: _seconds_per_step(module, preprocessing, recipe, epochs[0], count)
+        )
+    save = save or (lambda position: None)
+    with Team(threads, recipe.shards) as team, Interrupt() as interrupt:
+        run = _Run(copy.deepcopy(module), dataset, preprocessing, recipe, team, start)
+        save(run.at)
+        for epoch in epochs[run.at.epoch - 1 :]:
+            began = time.perf_counter() - run.at.seconds
+            order = run.order(epoch)
+            for step in range(len(run.at.losses), epoch.steps):
+                if interrupt.asked:
+                    run.at.seconds = time.perf_counter() - began
+                    save(run.at)
+                    state, quality = run.averaged(epochs[-1], order)
+                    return Trained(state, tuple(run.at.history), quality.top1, interrupted=True)
+                run.step(epoch, step, order)
+                progress(*_seen(epoch, epochs, step))
+            state, quality = run.averaged(epoch, order)
+            run.record(epoch, quality, time.perf_counter() - began)
+            if epoch is not epochs[-1]:
+                save(run.at)
+    return Trained(state, tuple(run.at.history), quality.top1)
+
+
+class _Run:
+    """A training under way: the network, the images it sees, and how far it is."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        dataset: Dataset,
+        preprocessing: Preprocessing,
+        recipe: Recipe,
+        team: Team,
+        start: Position | None,
+    ) -> None:
+        self.splits, self.preprocessing = dataset.splits, preprocessing
+        self.recipe, self.team = recipe, team
+        self.network = Shards(module, recipe)
+        self.at = start or Position(Weights.start(self.network.values))
+        self.network.values.copy_(self.at.weights.values)
+        self.at.weights.values = self.network.values
+
+    def order(self, epoch: Epoch) -> Indices:
+        """The training images of an epoch in the order they are seen, (epoch.images,)."""
+        rng = np.random.default_rng([self.recipe.seed, epoch.number])
+        return rng.permutation(len(self.splits["train"]))[: epoch.images]
+
+    def step(self, epoch: Epoch, step: int, order: Indices) -> None:
+        """One update of the weights."""
+        if step == 0 and epoch.first_of_size:
+            self.at.weights.averaged = 0  # weights for another resolution would spoil the mean
+        images = self._images("train", epoch)
+        parts = np.split(order[step * epoch.batch : (step + 1) * epoch.batch], self.recipe.shards)
+
+        def batch(shard: int) -> Batch:
+            rng = np.random.default_rng([self.recipe.seed, epoch.number, step, shard + 1])
+            pixels = augment(images.pixels(parts[shard]), self.recipe, rng)
+            return images.tensor(pixels), torch.from_numpy(images.targets[parts[shard]])
+
+        loss, gradient = self.network.gradient(self.team, batch)
+        rate = learning_rate(self.recipe, epoch, step)
+        if not math.isfinite(loss):
+            raise EdgekitError(
+                f"The training loss became {loss} in epoch {epoch.number}, "
+                f"at a learning rate of {rate:.3g}.",
+                hint=f"Train with a learning rate lower than {self.recipe.learning_rate}.",
+            )
+        self.team.run(
+            lambda: update(self.at.weights, gradient, self.network.decayed, rate, self.recipe)
+        )
+        self.at.losses.append(loss)
+
+    def averaged(self, epoch: Epoch, order: Indices) -> tuple[dict[str, Tensor], Evaluation]:
+        """The averaged weights as a state dict, and how they do on the validation images.
+
+        Args:
+            epoch: for the resolution.
+            order: training images, the first of which BatchNorm's statistics are taken from.
+        """
+        weights, network = self.at.weights, self.network
+        trained = weights.values.clone()
+        weights.values.copy_(weights.average)
+        indices = order[:_CALIBRATION_IMAGES]
+        recalibrate(network.replicas, self._images("train", epoch), indices, self.team)
+        validation = self._images("validation", epoch)
+        quality = score(predict(network.module, validation, self.team), validation.targets)
+        state = {key: value.clone() for key, value in network.module.state_dict().items()}
+        weights.values.copy_(trained)
+        network.module.train()
+        return state, quality
+
+    def record(self, epoch: Epoch, quality: Evaluation, seconds: float) -> None:
+        """Enter a finished epoch into the history, and move on to the next."""
+        record = EpochRecord(
+            epoch=epoch.number,
+            height=epoch.height,
+            width=epoch.width,
+            learning_rate=learning_rate(self.recipe, epoch, epoch.steps - 1),
+            train_loss=sum(self.at.losses) / epoch.steps,
+            validation_loss=quality.loss,
+            validation_top1=quality.top1,
+            images=epoch.images,
+            seconds=seconds,
+        )
+        self.at.history.append(record)
+        self.at.epoch, self.at.losses, self.at.seconds = epoch.number + 1, [], 0.0
+
+    def _images(self, split: SplitName, epoch: Epoch) -> Images:
+        return Images(self.splits[split], self.preprocessing.at(epoch.height, epoch.width))
+
+
+def _planned(dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe) -> tuple[Epoch, ...]:
+    train, validation = len(dataset.splits["train"]), len(dataset.splits["validation"])
+    if train < recipe.shards * _MIN_SHARD or not validation:
+        raise InputError(
+            f"{train} training and {validation} validation images are too few to train with.",
+            hint=f"Give at least {recipe.shards * _MIN_SHARD} and 1.",
+        )
+    return plan(recipe, train, preprocessing.height, preprocessing.width)
+
+
+def _seen(epoch: Epoch, epochs: tuple[Epoch, ...], step: int) -> tuple[str, int, int]:
+    """What to tell about the progress: images of the epochs that have this one's size."""
+    alike = [e for e in epochs if (e.height, e.width) == (epoch.height, epoch.width)]
+    before = sum(e.images for e in alike if e.number < epoch.number)
+    done = before + (step + 1) * epoch.batch
+    return f"train at {epoch.height}x{epoch.width}", done, sum(e.images for e in alike)
+
+
+def _seconds_per_step(
+    module: nn.Module, preprocessing: Preprocessing, recipe: Recipe, epoch: Epoch, threads: int
+) -> float:
+    """Time of one gradient of an epoch's size, on a copy of the module and on noise."""
+    network = Shards(copy.deepcopy(module), recipe)
+    shape = (epoch.batch // recipe.shards, epoch.height, epoch.width, preprocessing.channels)
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0)).permute(0, 3, 1, 2)
+    batch = noise, torch.zeros(shape[0], dtype=torch.int64)
+    with Team(threads, recipe.shards) as team:
+        return best_time(lambda: network.gradient(team, lambda shard: batch))

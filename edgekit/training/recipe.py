@@ -1,0 +1,105 @@
+"""How a network is trained: one frozen, JSON-able value (no torch).
+
+The defaults train MobileNetV1 0.25 at 128 pixels on some ten thousand images within minutes on two
+cores; docs/training.md tells where each number comes from. A recipe is part of the key of the cache
+of checkpoints: equal recipes on equal data give equal weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekit.errors import UsageError
+
+# Part of the cache key. Raise it when the same recipe no longer gives the same weights.
+REVISION = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the training at one resolution.
+
+    Attributes:
+        scale: side of the training image over the side of the network's input, in (0, 1].
+        share: this stage's part of the training's work (multiply-accumulates), not of its epochs.
+    """
+
+    scale: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a training.
+
+    Attributes:
+        epochs: times the training split is seen; None follows from `work` and `max_epochs`.
+        work: with epochs=None, how many images at full resolution the training costs; see
+            `schedule.plan`.
+        max_epochs: with epochs=None, the most a small data set is repeated.
+        stages: resolutions, from small to the network's own; the last has scale 1.
+        batch: images an update.
+        shards: parts of a batch that are normalized apart (ghost batch normalization, Hoffer et al.
+            2017, https://arxiv.org/abs/1705.08741) and computed side by side.
+        learning_rate: the highest, reached after the warm-up, for a full `batch`.
+        warmup: share of the work during which the learning rate rises linearly from 0.
+        momentum: Nesterov's.
+        weight_decay: of convolutions and matrices; biases and BatchNorm are left alone.
+        label_smoothing: probability spread over all classes (Szegedy et al. 2016).
+        average_decay: of the exponential moving average of the weights, which is what leaves.
+        flip: mirror half of the images left to right.
+        shift: furthest random shift, as a part of the image's side; edges are repeated.
+        erase: side of the square that is greyed out in half of the images, as a part of the
+            image's side (random erasing, Zhong et al. 2017); 0 erases nothing.
+        seed: of the initial weights, the order of the images and the augmentation.
+    """
+
+    epochs: int | None = None
+    work: int = 160_000
+    max_epochs: int = 100
+    stages: tuple[Stage, ...] = (Stage(0.5, 0.3), Stage(1.0, 0.7))
+    batch: int = 128
+    shards: int = 2
+    learning_rate: float = 0.3
+    warmup: float = 0.08
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    label_smoothing: float = 0.1
+    average_decay: float = 0.99
+    flip: bool = True
+    shift: float = 1 / 28
+    erase: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = {"work": self.work, "max_epochs": self.max_epochs, "shards": self.shards}
+        if self.epochs is not None:
+            counts["epochs"] = self.epochs
+        for name, count in counts.items():
+            if count < 1:
+                raise UsageError(f"A recipe's {name} is at least 1, not {count}.")
+        if self.batch < self.shards:
+            raise UsageError(f"A batch of {self.batch} cannot be cut into {self.shards} shards.")
+        if self.learning_rate <= 0 or self.weight_decay < 0:
+            raise UsageError("A recipe's learning rate is positive, its weight decay not negative.")
+        for name in ("warmup", "momentum", "label_smoothing", "average_decay", "shift", "erase"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"A recipe's {name} lies in [0, 1), not {getattr(self, name)}.")
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        scales = [stage.scale for stage in self.stages]
+        if not scales or scales[-1] != 1 or sorted(scales) != scales or scales[0] <= 0:
+            raise UsageError(f"A recipe's stages rise to scale 1, unlike {scales}.")
+        if min(stage.share for stage in self.stages) <= 0:
+            raise UsageError("Each stage of a recipe has a positive share of the work.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for the checkpoint and the cache key; `from_json` reads them back."""
+        return {**asdict(self), "stages": [asdict(stage) for stage in self.stages]}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Recipe:
+        """The recipe a checkpoint holds."""
+        return Recipe(**{**value, "stages": tuple(Stage(**stage) for stage in value["stages"])})

@@ -1,0 +1,136 @@
+"""Training by name: what was trained before comes from the cache, the rest is trained and kept.
+
+Enter a model's spec, a data set, the preprocessing and a recipe; leaves trained weights. A training
+broken off with Ctrl-C ends in `TrainingStoppedError`, and goes on where it stood if it is resumed;
+so does one that was killed, from its last epoch on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from edgekit.data import Dataset
+from edgekit.errors import EdgekitError, InputError, UsageError
+from edgekit.models.module import build
+from edgekit.models.spec import ModelSpec
+from edgekit.preprocessing import Preprocessing
+from edgekit.progress import Progress, silent
+from edgekit.training import checkpoint
+from edgekit.training.checkpoint import Folder
+from edgekit.training.loop import fit
+from edgekit.training.recipe import Recipe
+from edgekit.training.records import Position, Trained
+
+Notice = Callable[[str], None]
+
+
+class TrainingStoppedError(EdgekitError):
+    """Ctrl-C stopped the training; what it reached is kept."""
+
+    exit_code = 130  # 128 + SIGINT, what shells give to a program that Ctrl-C ended
+
+
+def train(
+    spec: ModelSpec,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    *,
+    threads: int | None = None,
+    retrain: bool = False,
+    resume: bool = False,
+    progress: Progress = silent,
+    notice: Notice = lambda sentence: None,
+) -> Trained:
+    """Trained weights of a model, from the cache if this training was done before.
+
+    Args:
+        spec: the model; its weights start from `recipe.seed`.
+        dataset: its classes are the model's.
+        preprocessing: at the model's resolution.
+        recipe: how to train.
+        threads: that compute; by default the faster of one and all cores.
+        retrain: train even if the cache has the outcome.
+        resume: go on where an earlier training of the same kind stopped.
+        progress: told the images seen, once for each resolution.
+        notice: told sentences for the user.
+
+    Raises:
+        TrainingStoppedError: by Ctrl-C; its hint says how to go on.
+        UsageError: there is nothing to resume, or the arguments contradict each other.
+        InputError: a split is too small, or the position to resume from is damaged.
+        OutputError: the cache cannot be written.
+        EdgekitError: the loss is no longer finite.
+    """
+    if len(dataset.labels) != spec.classes:
+        raise UsageError(
+            f"The model has {spec.classes} classes, the data set {dataset.name} "
+            f"{len(dataset.labels)}."
+        )
+    if retrain and resume:
+        raise UsageError("Training either goes on (resume) or starts anew (retrain).")
+    folder = Folder.of(origin(spec, dataset, preprocessing, recipe))
+    if not retrain:
+        found = cached(folder, notice)
+        if found:
+            return found
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        module = build(spec)
+    trained = fit(
+        module,
+        dataset,
+        preprocessing,
+        recipe,
+        start=_start(folder, resume),
+        save=lambda position: checkpoint.save_position(folder, position),
+        threads=threads,
+        progress=progress,
+    )
+    if trained.interrupted:
+        path = checkpoint.save_interrupted(folder, trained)
+        raise TrainingStoppedError(
+            f"The training was stopped after {len(trained.history)} epochs, "
+            f"at {trained.validation_top1:.1f} % on the validation images.",
+            hint=f"The same command with --resume goes on; --weights {path} uses what there is.",
+        )
+    checkpoint.save(folder, trained)
+    return trained
+
+
+def origin(
+    spec: ModelSpec, dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe
+) -> Mapping[str, Any]:
+    """All that the outcome of a training depends on, as plain values."""
+    return {
+        "model": spec.to_json(),
+        "layers_sha256": hashlib.sha256(repr(spec.layers).encode()).hexdigest(),
+        "data": dict(dataset.provenance),
+        "preprocessing": preprocessing.to_json(),
+        "recipe": recipe.to_json(),
+    }
+
+
+def cached(folder: Folder, notice: Notice = lambda sentence: None) -> Trained | None:
+    """The finished training of a folder; a damaged one counts as none, with a notice."""
+    try:
+        return checkpoint.load(folder)
+    except InputError as error:
+        notice(f"{error} It is trained again.")
+        return None
+
+
+def _start(folder: Folder, resume: bool) -> Position | None:
+    if not resume:
+        return None
+    position = checkpoint.load_position(folder)
+    if position is None:
+        raise UsageError(
+            "There is no interrupted training of this model, data and recipe to resume.",
+            hint="Give the same options as before, or leave --resume out.",
+        )
+    return position
