@@ -86,6 +86,8 @@ class Recipe:
         for name in ("warmup", "momentum", "label_smoothing", "average_decay", "shift", "erase"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"A recipe's {name} lies in [0, 1), not {getattr(self, name)}.")
+        if self.seed < 0:
+            raise UsageError(f"A recipe's seed is not negative, unlike {self.seed}.")
         self._check_stages()
 
     def _check_stages(self) -> None:
