@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from support.graphs import GraphBuilder
@@ -64,6 +64,13 @@ def test_center_crop_box_is_centred_undistorted_and_inside(
     assert (right - left) == pytest.approx(2 * (bottom - top), rel=1e-6, abs=1e-9)
     filled = max((right - left) / source_width, (bottom - top) / source_height)
     assert filled == pytest.approx(crop, rel=1e-6)
+
+
+def test_crop_box_does_not_leave_the_picture_by_rounding() -> None:
+    contract = Preprocessing(7, 7, resize="center_crop")
+    assert 7 * (29 / 7) > 29  # which Pillow would refuse
+    assert contract._source_box(29, 29) == (0, 0, 29, 29)
+    assert contract.pixels(Image.new("L", (29, 29))).shape == (7, 7, 3)
 
 
 @pytest.mark.parametrize("size", [(3, 1000), (1000, 3), (1, 1), (4032, 3024), (333, 777)])
@@ -211,6 +218,7 @@ SCALES = st.one_of(
 
 
 @given(MEANS, STDS, SCALES, st.integers(-128, 127))
+@example((0.0,) * 3, (255.0,) * 3, 2 / 255, 0)
 def test_table_is_tflite_micros_quantize_bit_for_bit(mean, std, scale, zero_point) -> None:
     tflm = pytest.importorskip("edgekit.emulate.tflm")
     pytest.importorskip("tflite_micro", reason="missing the tflite-micro wheel")
@@ -232,6 +240,14 @@ def test_table_is_tflite_micros_quantize_bit_for_bit(mean, std, scale, zero_poin
 def test_rounding_is_half_away_from_zero() -> None:
     contract = Preprocessing(1, 1, mean=(2.5,) * 3, std=(1,) * 3).quantized(1.0, 0)
     assert contract.table()[0, :6].tolist() == [-3, -2, -1, 1, 2, 3]
+
+
+def test_division_is_in_float32() -> None:
+    # In float64, (3 / 255) / (2 / 255) of the float32 values lies below the tie at 1.5.
+    contract = Preprocessing(1, 1, mean=(0,) * 3, std=(255,) * 3).quantized(2 / 255, 0)
+    assert contract.input_scale is not None
+    assert float(np.float32(3 / 255)) / contract.input_scale < 1.5
+    assert contract.table()[0, 3] == 2
 
 
 def test_default_makes_int8_pixel_minus_128() -> None:

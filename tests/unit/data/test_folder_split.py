@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +44,14 @@ def test_second_reading_decodes_nothing(
     # Normalization does not touch pixels, geometry does.
     other_mean = Preprocessing(6, 8, resize="center_crop", mean=(0, 0, 0))
     assert np.array_equal(split.pixels(range(5), other_mean), first)
-    with pytest.raises(AssertionError):
-        split.pixels([0], CONTRACT.at(8, 8))
+    for other in (
+        CONTRACT.at(8, 8),
+        replace(CONTRACT, crop_fraction=0.5),
+        replace(CONTRACT, resize="stretch"),
+        replace(CONTRACT, color="BGR"),
+    ):
+        with pytest.raises(AssertionError, match="decoded again"):
+            split.pixels([0], other)
 
 
 def test_changing_what_was_handed_out_changes_nothing(split: FolderSplit) -> None:
@@ -66,8 +73,9 @@ def test_cache_stays_within_its_limit_and_drops_the_oldest() -> None:
     assert cache.held_bytes == 30
     kept = [number for number in range(5) if cache.get((str(number), ())) is not None]
     assert kept == [1, 3, 4]
-    cache.put(("4", ()), np.full(10, 4, np.uint8))
+    cache.put(("4", ()), np.full(10, 4, np.uint8))  # again: counted once, nothing dropped
     assert cache.held_bytes == 30
+    assert cache.get(("1", ())) is not None
 
 
 def test_a_set_larger_than_the_cache_reads_the_same(tmp_path: Path, make_classes) -> None:

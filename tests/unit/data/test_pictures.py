@@ -62,6 +62,18 @@ def test_corrupt_bytes_never_escape_as_another_error(tmp_path: Path) -> None:
                     assert "fuzzed.bin" in str(error)
 
 
+def test_a_png_broken_between_its_chunks(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(out, "PNG")
+    data = out.getvalue()
+    second = data.find(b"IDAT", data.find(b"IDAT") + 4)
+    assert second > 0
+    (tmp_path / "broken.png").write_bytes(data[:second] + b"\0\1!!" + data[second + 4 :])
+    with pytest.raises(InputError, match=r"broken\.png cannot be decoded"):
+        read_picture(tmp_path / "broken.png")
+
+
 def test_too_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (30, 30)).save(tmp_path / "huge.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
