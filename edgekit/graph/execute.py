@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +22,8 @@ from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import Call
 
 Watch = Callable[[str, Array], None]
-# Samples computed together: enough to amortise the calls, few enough to keep activations in cache.
-SAMPLES_TOGETHER = 16
+# The most samples computed together: enough to amortise each node's constants, few in memory.
+SAMPLES_TOGETHER = 64
 
 
 def run(
@@ -48,19 +50,41 @@ def run(
         InputError: the inputs do not fit the graph.
         UnsupportedError: a node has no definition for its types and quantizations.
     """
+    parts = _parts(graph, inputs, 0 if watch else threads)
+    with _blas().limit(limits=1, user_api="blas"):
+        if watch or threads == 1:
+            results = [_run_once(graph, part, watch) for part in parts]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                results = list(pool.map(lambda part: _run_once(graph, part, None), parts))
+    if len(results) == 1:
+        return results[0]
+    return tuple(np.concatenate(output) for output in zip(*results, strict=True))
+
+
+def _parts(graph: Graph, inputs: Sequence[Array], threads: int) -> list[Sequence[Array]]:
+    """The inputs cut along their batch into what is computed at once (0 threads: in one piece)."""
     samples = _batch_size(graph, inputs)
     if samples == 1:
-        return _run_once(graph, inputs, watch)
+        return [inputs]
     step = 1
     if carries_batch(graph):
-        step = samples if watch else SAMPLES_TOGETHER
-    parts = [_part(graph, inputs, start, start + step) for start in range(0, samples, step)]
-    if watch or threads == 1:
-        results = [_run_once(graph, part, watch) for part in parts]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            results = list(pool.map(lambda part: _run_once(graph, part, None), parts))
-    return tuple(np.concatenate(output) for output in zip(*results, strict=True))
+        # Every thread gets equally many parts.
+        rounds = -(-samples // (threads * SAMPLES_TOGETHER)) if threads else 1
+        step = -(-samples // (rounds * max(1, threads)))
+    return [[value[i : i + step] for value in inputs] for i in range(0, samples, step)]
+
+
+@cache
+def _blas() -> Any:
+    """The handle on NumPy's BLAS, held to one thread while we compute.
+
+    Its matrix products are small: its own threads spend more time waiting for each other (on a busy
+    machine ten times as much) than they save. Parts of a batch are computed in parallel instead.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _batch_size(graph: Graph, inputs: Sequence[Array]) -> int:
@@ -89,10 +113,6 @@ def _is_batch_of(value: Array, tensor: Tensor) -> bool:
         and value.shape[1:] == tensor.shape[1:]
         and len(value) > 0
     )
-
-
-def _part(graph: Graph, inputs: Sequence[Array], start: int, stop: int) -> list[Array]:
-    return [value[start:stop] for value in inputs]
 
 
 def _run_once(graph: Graph, inputs: Sequence[Array], watch: Watch | None) -> tuple[Array, ...]:

@@ -51,26 +51,26 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     Raises:
         UnsupportedError: `real` is negative or not finite.
     """
-    if not (math.isfinite(real) and real >= 0):
-        raise UnsupportedError(
-            f"A requantization factor of {real} cannot be expressed.",
-            hint="Scales must be positive and finite.",
-        )
-    if real == 0:
-        return 0, 0
-    fraction, shift = math.frexp(real)
-    # Round half up; exact, as the product has at most 31 + 22 bits.
-    multiplier = math.floor(fraction * (1 << 31) + 0.5)
-    if multiplier == 1 << 31:
-        multiplier, shift = 1 << 30, shift + 1
-    return (0, 0) if shift < -31 else (multiplier, shift)
+    multipliers, shifts = quantize_multipliers(np.array([real], np.float64))
+    return int(multipliers[0]), int(shifts[0])
 
 
 def quantize_multipliers(reals: npt.NDArray[np.float64]) -> tuple[Integers, Integers]:
     """`quantize_multiplier` of each element: (multipliers, shifts)."""
-    pairs = [quantize_multiplier(float(real)) for real in reals]
-    table = np.array(pairs, np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+    wrong = reals[~(np.isfinite(reals) & (reals >= 0))]
+    if len(wrong):
+        raise UnsupportedError(
+            f"A requantization factor of {wrong[0]} cannot be expressed.",
+            hint="Scales must be positive and finite.",
+        )
+    fraction, exponent = np.frexp(reals)
+    shift = exponent.astype(np.int64)
+    # Round half up; exact, as the product has at most 31 + 22 bits.
+    multiplier = np.floor(np.ldexp(fraction, 31) + 0.5).astype(np.int64)
+    is_one = multiplier == 1 << 31
+    multiplier, shift = np.where(is_one, 1 << 30, multiplier), shift + is_one
+    vanishes = shift < -31
+    return np.where(vanishes, 0, multiplier), np.where(vanishes, 0, shift)
 
 
 def wrap_int32(x: npt.ArrayLike) -> Integers:

@@ -87,13 +87,14 @@ def _integer_layer(
     output_scale, output_zero_point = call.per_tensor(output)
     channels = weights.shape[channel_axis]
 
-    values = weights.data.astype(np.float64) - _weight_zero_point(call)
+    # At most 255 in magnitude: float32 holds them, but not always their sums.
+    values = weights.data.astype(np.float32) - np.float32(_weight_zero_point(call))
     others = tuple(axis for axis in range(values.ndim) if axis != channel_axis % values.ndim)
     # sum w (x - z) + b = sum w x + (b - z sum w): the zero point becomes part of the bias.
-    folded = -input_zero_point * values.sum(axis=others)
+    folded = -input_zero_point * values.sum(axis=others, dtype=np.float64)
     if bias is not None:
         folded += bias.astype(np.float64).reshape(-1)
-    bound = np.abs(values).sum(axis=others) * _LARGEST_VALUE[x.dtype]
+    bound = np.abs(values).sum(axis=others, dtype=np.float64) * _LARGEST_VALUE[x.dtype]
     exact = np.float32 if bound.max(initial=0.0) < 2.0**24 else np.float64
 
     multiplier, shift = quantize_multipliers(_effective_scales(call, channels))
@@ -107,7 +108,7 @@ def _integer_layer(
         high=high,
         largest=bound + np.abs(folded),
     )
-    return Layer(values.astype(exact), float(input_zero_point), finish)
+    return Layer(values.astype(exact, copy=False), float(input_zero_point), finish)
 
 
 def _weight_zero_point(call: Call) -> int:
