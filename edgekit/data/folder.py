@@ -110,7 +110,7 @@ def _own_splits(root: Path) -> dict[SplitName, Path]:
         if flat:
             raise InputError(
                 f"The folder '{flat[0]}' in {root} holds no class folders.",
-                hint=f"Beside it stands train/ with a folder a class. {_LAYOUT_HINT}",
+                hint="A split folder stands beside train/ and holds a folder for each class.",
             )
         return {"train": root}
     others = [folder.name for folder in folders if folder not in named]
