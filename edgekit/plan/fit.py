@@ -107,8 +107,18 @@ class Fit:
         return {"board": self.board, "fits": self.fits, "regions": regions}
 
 
-def judge(board: Board, graph: Graph, model_bytes: int, arena: ArenaPlan) -> Fit:
-    """The verdict for a graph whose TFLite file has `model_bytes`, run by TFLite Micro."""
+def judge(
+    board: Board, graph: Graph, model_bytes: int, arena: ArenaPlan, *, test_bytes: int = 0
+) -> Fit:
+    """The verdict for a graph run by TFLite Micro.
+
+    Args:
+        board: whose memory counts.
+        graph: names what weighs most.
+        model_bytes: size of the TFLite file.
+        arena: as predicted for the board.
+        test_bytes: golden vectors that are linked for the self test.
+    """
     regions = []
     if board.arena_region:
         ram = {
@@ -118,7 +128,7 @@ def judge(board: Board, graph: Graph, model_bytes: int, arena: ArenaPlan) -> Fit
         }
         regions.append(_region(board.arena_region.name, "ram", board.arena_region.bytes, ram))
     if board.flash_region:
-        flash = {"model": model_bytes, "code (estimate)": CODE_BYTES}
+        flash = {"model": model_bytes, "code (estimate)": CODE_BYTES, "self test": test_bytes}
         regions.append(_region(board.flash_region.name, "flash", board.flash_region.bytes, flash))
     return Fit(board.name, tuple(regions), arena.peak_node, _heaviest(graph))
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.graph.ir import Graph, Node
-from edgekit.plan.constraints import broken_rule, text
+from edgekit.plan.constraints import Rule, broken_rule, text
 
 EDGE_TPU_SRAM_BYTES = 8 * 1024 * 1024
-MAPPED = "Mapped to Edge TPU"
-SECOND_SUBGRAPH = "More than one subgraph is not supported"
+MAPPED = "mapped to the Edge TPU"
+SECOND_SUBGRAPH = "follows an op on the CPU, and more than one subgraph is not supported"
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,22 @@ class Partition:
     def to_json(self) -> dict[str, Any]:
         """Plain values for reports."""
         return {
-            "operations": [vars(placement) for placement in self.placements],
             "mapped": self.mapped_count,
-            "total": len(self.placements),
+            "cpu": len(self.placements) - self.mapped_count,
             "subgraphs": self.subgraph_count,
             "parameter_bytes": self.parameter_bytes,
             "on_chip_bytes": self.on_chip_bytes,
             "off_chip_bytes": self.off_chip_bytes,
+            "ops": [
+                {
+                    "index": p.index,
+                    "name": p.op,
+                    "node": p.name,
+                    "mapped": p.mapped,
+                    "reason": p.reason,
+                }
+                for p in self.placements
+            ],
         }
 
 
@@ -106,7 +115,7 @@ def partition(
     placements = []
     for index, (node, rule) in enumerate(zip(graph.nodes, reasons, strict=True)):
         mapped = rule is None and index < end
-        reason = MAPPED if mapped else SECOND_SUBGRAPH if rule is None else text(rule)
+        reason = MAPPED if mapped else SECOND_SUBGRAPH if rule is None else broken(rule)
         placements.append(Placement(index, node.op.tflite_name, node.name, mapped, reason))
     on_chip = [graph.nodes[p.index] for p in placements if p.mapped]
     return Partition(
@@ -115,6 +124,11 @@ def partition(
         parameter_bytes=_parameter_bytes(graph, on_chip),
         cache_bytes=max(0, sram_bytes - _activation_bytes(graph, on_chip)),
     )
+
+
+def broken(rule: Rule) -> str:
+    """The reason that a broken rule is."""
+    return f"breaks the rule '{text(rule)}'"
 
 
 def _end_of_run(possible: list[bool], start: int) -> int:

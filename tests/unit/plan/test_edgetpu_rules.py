@@ -11,7 +11,7 @@ from edgekit.graph.ir import DType, Graph, Quantization
 from edgekit.graph.ops import Activation, Opaque
 from edgekit.plan import constraints as rules
 from edgekit.plan.constraints import OP_RULES, broken_rule, text
-from edgekit.plan.partition import MAPPED, SECOND_SUBGRAPH, partition
+from edgekit.plan.partition import MAPPED, SECOND_SUBGRAPH, broken, partition
 
 SHARED = Path(os.environ.get("EDGEKIT_SHARED", Path(__file__).resolve().parents[4] / "shared"))
 Q = GraphBuilder.int8(0.1, 3)
@@ -169,7 +169,7 @@ def test_everything_after_the_first_unsupported_op_stays_on_the_cpu() -> None:
     assert [p.mapped for p in verdict.placements] == [True, True, False, False, False]
     reasons = [p.reason for p in verdict.placements]
     assert reasons[:2] == [MAPPED, MAPPED]
-    assert reasons[2] == text(rules.is_known)
+    assert reasons[2] == broken(rules.is_known)
     assert reasons[3:] == [SECOND_SUBGRAPH] * 2
     assert verdict.subgraph_count == 1 and not verdict.is_fully_mapped
 
@@ -204,6 +204,6 @@ def test_parameters_beyond_the_cache_are_streamed() -> None:
 
 def test_every_int8_op_gets_a_verdict_with_a_reason() -> None:
     for graph in single_op_graphs(quantized=True).values():
-        for placement in partition(graph).to_json()["operations"]:
+        for placement in partition(graph).to_json()["ops"]:
             assert placement["mapped"] == (placement["reason"] == MAPPED)
             assert placement["reason"]

@@ -1,0 +1,117 @@
+"""What every backend gets and gives: a frozen `Deployment` in, the files of a bundle out."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.graph.ir import Graph, Tensor
+from edgekit.plan.arena import ArenaPlan
+from edgekit.plan.boards import Board
+from edgekit.preprocessing import Preprocessing
+
+MODEL_FILE = "model_int8.tflite"
+ONNX_FILE = "model.onnx"
+LABELS_FILE = "labels.txt"
+GOLDEN_INPUTS_FILE = "golden/inputs.npy"
+GOLDEN_OUTPUTS_FILE = "golden/outputs.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Inputs and the outputs that edgekit's integer arithmetic gives for them.
+
+    Attributes:
+        inputs: int8 (n, height, width, channels).
+        outputs: int8 (n, classes).
+    """
+
+    inputs: npt.NDArray[np.int8]
+    outputs: npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """Everything a backend may use.
+
+    Attributes:
+        name: of the model, for texts and file headers.
+        graph: the int8 graph, one input and one output.
+        tflite: the same graph as a TFLite file.
+        onnx: the float model it came from; None if it entered as .tflite.
+        board: what it is deployed to.
+        preprocessing: with the input's scale and zero point.
+        labels: one a class; None if nobody named the classes.
+        golden: vectors for the self tests on the device.
+        arena: TFLite Micro's arena, as predicted for the board.
+        provenance: where everything came from, plain values.
+    """
+
+    name: str
+    graph: Graph
+    tflite: bytes
+    onnx: bytes | None
+    board: Board
+    preprocessing: Preprocessing
+    labels: tuple[str, ...] | None
+    golden: Golden
+    arena: ArenaPlan
+    provenance: Mapping[str, Any]
+
+    @property
+    def output(self) -> Tensor:
+        """The scores."""
+        return self.graph.tensors[self.graph.outputs[0]]
+
+    @property
+    def classes(self) -> int:
+        """How many scores there are."""
+        return self.output.elements
+
+
+class Backend(Protocol):
+    """A way to deploy. Its module in `backends/` bears its name and holds it as `BACKEND`."""
+
+    name: str
+
+    def check(self, deployment: Deployment) -> None:
+        """Nothing if the deployment can work.
+
+        Raises:
+            DoesNotFitError: it needs more memory than the board has.
+        """
+
+    def files(self, deployment: Deployment) -> dict[str, bytes]:
+        """The bundle, content by path; same deployment, same bytes."""
+
+    def report(self, deployment: Deployment) -> dict[str, Any]:
+        """What this backend adds to the report, plain values by section."""
+
+
+def shared_files(deployment: Deployment) -> dict[str, bytes]:
+    """What every bundle holds: the models and, where they have names, the labels."""
+    files = {MODEL_FILE: deployment.tflite}
+    if deployment.onnx is not None:
+        files[ONNX_FILE] = deployment.onnx
+    if deployment.labels is not None:
+        files[LABELS_FILE] = ("\n".join(deployment.labels) + "\n").encode()
+    return files
+
+
+def golden_files(golden: Golden) -> dict[str, bytes]:
+    """The golden vectors as NumPy files."""
+    return {
+        GOLDEN_INPUTS_FILE: _npy(golden.inputs),
+        GOLDEN_OUTPUTS_FILE: _npy(golden.outputs),
+    }
+
+
+def _npy(array: npt.NDArray[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array))
+    return stream.getvalue()

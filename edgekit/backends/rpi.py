@@ -1,0 +1,28 @@
+"""Raspberry Pi: the int8 model, and a `run.py` for files, folders and the camera on LiteRT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.backends.base import Deployment
+from edgekit.backends.python_bundle import python_files
+
+
+class RaspberryPi:
+    """Runs on any of them; nothing to check, the smallest has room for a thousand such models."""
+
+    name = "rpi"
+
+    def check(self, deployment: Deployment) -> None:
+        """Nothing."""
+
+    def files(self, deployment: Deployment) -> dict[str, bytes]:
+        """The bundle."""
+        return python_files(self.name, deployment)
+
+    def report(self, deployment: Deployment) -> dict[str, Any]:
+        """Nothing to add."""
+        return {}
+
+
+BACKEND = RaspberryPi()

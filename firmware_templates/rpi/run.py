@@ -1,0 +1,5 @@
+{% extends "python/run.py" %}
+{% block interpreter %}
+def make_interpreter(arguments):
+    return cpu_interpreter(arguments.threads), "CPU"
+{% endblock %}
