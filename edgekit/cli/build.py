@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -31,6 +32,13 @@ Examples:
     type=click.Path(path_type=Path),
     help="Load these (.pth, .safetensors) instead of training.",
 )
+@click.option(
+    "--padding",
+    type=click.Choice(["same", "torch"]),
+    default="same",
+    show_default=True,
+    help="TFLite's, or the symmetric one that torchvision's and timm's checkpoints need.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Training epochs.")
 @click.option("--threads", type=click.IntRange(1), help="Default: the faster of 1 and all.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
@@ -55,13 +63,13 @@ Examples:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def build(as_json: bool, quiet: bool, **request: object) -> None:
+def build(as_json: bool, quiet: bool, **request: Any) -> None:
     """Train or load ARCH, quantize it to int8, verify it and bundle it for a target."""
     from edgekit.pipeline import Request
     from edgekit.pipeline import build as run
 
     with progress_bars(quiet) as progress:
-        done = run(Request(**request), progress)  # type: ignore[arg-type]
+        done = run(Request(**request), progress)
     if as_json:
         click.echo(json.dumps(done.report, indent=2))
     else:
