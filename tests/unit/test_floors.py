@@ -29,7 +29,7 @@ def room(module: str) -> str:
 class NotForTypesOnly(ast.NodeTransformer):
     """Drops `if TYPE_CHECKING:` blocks, which never run."""
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802 (ast's name)
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
