@@ -52,6 +52,20 @@ def shared_tensors(node: Node) -> tuple[str, ...]:
     return (node.inputs[0], *node.outputs) if isinstance(node.op, _SAME_SCALE) else ()
 
 
+def without_infinities(graph: Graph, ranges: Ranges) -> Ranges:
+    """The ranges with those of -infinity paddings narrowed to what is padded.
+
+    A max pool's padding only has to be lower than the rest: quantized, it saturates at the lowest
+    step, which no value is below.
+    """
+    extremes = dict(ranges.extremes)
+    for node in graph.nodes:
+        value = graph.tensors[node.inputs[-1]].data
+        if isinstance(node.op, ops.PadV2) and value is not None and value.min() < -_LARGEST_REAL:
+            extremes[node.outputs[0]] = extremes[node.inputs[0]]
+    return replace(ranges, extremes=extremes)
+
+
 def isolate_fixed(
     graph: Graph, ranges: Ranges, fixed: Mapping[str, Quantization]
 ) -> tuple[Graph, Ranges]:
@@ -75,8 +89,7 @@ def isolate_fixed(
             tensors[copy] = replace(graph.tensors[name], name=copy)
             extremes[copy] = _extremes(ranges, name)
             nodes = _requantized(nodes, name, copy)
-    changed = Ranges(extremes, ranges.samples, ranges.warnings)
-    return graph.with_nodes(tuple(nodes), tensors), changed
+    return graph.with_nodes(tuple(nodes), tensors), replace(ranges, extremes=extremes)
 
 
 def activation_quantizations(

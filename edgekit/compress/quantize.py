@@ -22,6 +22,7 @@ from edgekit.compress.activation_scales import (
     activation_quantizations,
     affine_quantization,
     isolate_fixed,
+    without_infinities,
 )
 from edgekit.compress.calibrate import Ranges
 from edgekit.compress.weight_scales import Reals, natural_scales, quantize_layer
@@ -65,7 +66,7 @@ def quantize(
     fixed = {n.outputs[0]: PROBABILITY for n in graph.nodes if isinstance(n.op, _PROBABILITIES)}
     if input_range is not None:
         fixed[graph.inputs[0]] = _input_quantization(graph, input_range)
-    graph, ranges = isolate_fixed(graph, ranges, fixed)
+    graph, ranges = isolate_fixed(graph, without_infinities(graph, ranges), fixed)
     found = activation_quantizations(graph, ranges, fixed, lambda n, s: _least_scale(graph, n, s))
     draft = _Integers(graph, found)
     for node in graph.nodes:
