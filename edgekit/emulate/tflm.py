@@ -46,20 +46,22 @@ def run(
         UnsupportedError: TFLite Micro refuses the model.
         InputError: the inputs do not fit the model.
     """
-    if arena_bytes is not None and not fits(tflite, arena_bytes):
+    if arena_bytes is not None and arena_bytes < (least := smallest_arena(tflite)):
         raise DoesNotFitError(
             f"An arena of {arena_bytes} bytes is too small for this model.",
-            hint=f"The smallest that works on this host has {smallest_arena(tflite)} bytes.",
+            hint=f"The smallest that works on this host has {least} bytes.",
         )
     interpreter = load(tflite, arena_bytes or HOST_ARENA_BYTES)
+    outputs = range(len(_details(interpreter.get_output_details)))
 
     def invoke(sample: list[Values]) -> list[Values]:
         for index, value in enumerate(sample):
             interpreter.set_input(np.ascontiguousarray(value), index)
         interpreter.invoke()
-        return [interpreter.get_output(index) for index in range(_outputs(interpreter))]
+        return [interpreter.get_output(index) for index in outputs]
 
-    return each_sample(inputs, _inputs(interpreter), invoke)
+    with _refusals():
+        return each_sample(inputs, _details(interpreter.get_input_details), invoke)
 
 
 def load(tflite: bytes, arena_bytes: int = HOST_ARENA_BYTES) -> Any:
@@ -70,20 +72,8 @@ def load(tflite: bytes, arena_bytes: int = HOST_ARENA_BYTES) -> Any:
         UnsupportedError: TFLite Micro refuses the model (or the arena), with its own reason.
     """
     runtime = _runtime()
-    with _stderr() as said:
-        try:
-            return runtime.Interpreter.from_bytes(tflite, arena_size=arena_bytes)
-        except (RuntimeError, struct.error) as error:
-            reason = said() or str(error)
-    raise UnsupportedError(
-        f"TFLite Micro refuses this model: {reason}.",
-        hint="It has fewer ops and types than LiteRT; what edgekit converts to int8 it can run.",
-    )
-
-
-def fits(tflite: bytes, arena_bytes: int) -> bool:
-    """Whether the tensors can be allocated in an arena of this size."""
-    return arena_bytes >= smallest_arena(tflite)
+    with _refusals():
+        return runtime.Interpreter.from_bytes(tflite, arena_size=arena_bytes)
 
 
 def smallest_arena(tflite: bytes) -> int:
@@ -129,14 +119,6 @@ def _runtime() -> Any:
     return runtime
 
 
-def _inputs(interpreter: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-    return _details(interpreter.get_input_details)
-
-
-def _outputs(interpreter: Any) -> int:
-    return len(_details(interpreter.get_output_details))
-
-
 def _details(of_index: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
     """(shape, dtype) of input or output 0, 1, ...; the wheel ends the row with an error."""
     found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
@@ -148,6 +130,20 @@ def _details(of_index: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
                 return found
             shape = tuple(int(size) for size in details["shape"])
             found.append((shape, np.dtype(details["dtype"])))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn the wheel's failures into one error with the reason the wheel prints."""
+    with _stderr() as said:
+        try:
+            yield
+        except (RuntimeError, struct.error) as error:
+            raise UnsupportedError(
+                f"TFLite Micro refuses this model: {said() or error}.",
+                hint="It has fewer ops and types than LiteRT; what edgekit converts to int8 it can "
+                "run.",
+            ) from error
 
 
 @contextmanager

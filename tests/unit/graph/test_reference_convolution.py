@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layer_cases import conv_case, depthwise_case, output_size, random_window
 from op_cases import (
-    ACTIVATIONS,
-    Scales,
     activation,
     assert_equals_litert,
     assert_equals_tflm,
@@ -20,69 +19,6 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph, Quantization, Tensor
 from edgekit.graph.ops import Activation, Conv2D, DepthwiseConv2D, Padding
-from edgekit.graph.shapes import window_count
-
-
-def _window(rng: np.random.Generator) -> dict[str, object]:
-    return {
-        "stride": tuple(int(s) for s in rng.integers(1, 4, 2)),
-        "dilation": tuple(int(d) for d in rng.choice([1, 1, 1, 2, 3], 2)),
-        "padding": Padding(rng.choice(["SAME", "VALID"])),
-        "activation": ACTIVATIONS[rng.integers(4)],
-    }
-
-
-def _output_size(op: Conv2D | DepthwiseConv2D, size: tuple[int, int], taps: tuple[int, int]):
-    return tuple(
-        window_count(n, k, s, d, op.padding)
-        for n, k, s, d in zip(size, taps, op.stride, op.dilation, strict=True)
-    )
-
-
-def _weights(rng: np.random.Generator, shape: tuple[int, ...], scales: Scales, axis: int) -> Tensor:
-    data = rng.integers(-127, 128, shape).astype(np.int8)
-    quantization = Quantization(
-        scales.weights,
-        np.zeros(len(scales.weights), np.int64),
-        axis if len(scales.weights) > 1 else 0,
-    )
-    return Tensor.constant("weights", data, quantization)
-
-
-def conv_case(rng: np.random.Generator) -> Graph:
-    groups = int(rng.choice([1, 1, 1, 2, 3]))
-    depth, outputs = int(rng.integers(1, 9)), groups * int(rng.integers(1, 7))
-    taps = tuple(int(k) for k in rng.integers(1, 5, 2))
-    op = Conv2D(**_window(rng))
-    size = tuple(int(n) for n in rng.integers(10, 14, 2))
-    scales = random_scales(rng, outputs, depth * taps[0] * taps[1], bool(rng.integers(2)))
-    inputs = [
-        activation("x", (1, *size, groups * depth), scales.input, scales.input_zero_point),
-        _weights(rng, (outputs, *taps, depth), scales, axis=0),
-    ]
-    if rng.integers(4):
-        inputs.append(scales.bias(rng, outputs, int(2 ** rng.uniform(0, 16))))
-    shape = (1, *_output_size(op, size, taps), outputs)
-    output = activation("y", shape, scales.output, scales.output_zero_point)
-    return one_op(op, inputs, output)
-
-
-def depthwise_case(rng: np.random.Generator) -> Graph:
-    channels, multiplier = int(rng.integers(1, 7)), int(rng.choice([1, 1, 1, 2, 3]))
-    taps = tuple(int(k) for k in rng.integers(1, 5, 2))
-    op = DepthwiseConv2D(**_window(rng))
-    size = tuple(int(n) for n in rng.integers(10, 14, 2))
-    outputs = channels * multiplier
-    scales = random_scales(rng, outputs, taps[0] * taps[1], bool(rng.integers(2)))
-    inputs = [
-        activation("x", (1, *size, channels), scales.input, scales.input_zero_point),
-        _weights(rng, (1, *taps, outputs), scales, axis=3),
-    ]
-    if rng.integers(4):
-        inputs.append(scales.bias(rng, outputs, int(2 ** rng.uniform(0, 16))))
-    shape = (1, *_output_size(op, size, taps), outputs)
-    output = activation("y", shape, scales.output, scales.output_zero_point)
-    return one_op(op, inputs, output)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -165,7 +101,7 @@ def test_constant_zero_output_range() -> None:
 @pytest.mark.parametrize("kind", [Conv2D, DepthwiseConv2D])
 def test_legacy_uint8_equals_litert(kind: type[Conv2D | DepthwiseConv2D], seed: int) -> None:
     rng = rng_of("uint8", kind.__name__, seed)
-    op = kind(**_window(rng))
+    op = kind(**random_window(rng))
     depth, taps, size = int(rng.integers(1, 6)), (3, 2), (9, 11)
     shape = (4, *taps, depth) if kind is Conv2D else (1, *taps, depth)
     outputs = 4 if kind is Conv2D else depth
@@ -176,7 +112,7 @@ def test_legacy_uint8_equals_litert(kind: type[Conv2D | DepthwiseConv2D], seed: 
         Quantization(scales.weights, np.array([rng.integers(0, 256)])),
     )
     x = activation("x", (1, *size, depth), scales.input, 120, DType.UINT8)
-    y_shape = (1, *_output_size(op, size, taps), outputs)
+    y_shape = (1, *output_size(op, size, taps), outputs)
     y = activation("y", y_shape, scales.output, int(rng.integers(0, 256)), DType.UINT8)
     assert_equals_litert(one_op(op, [x, weights, scales.bias(rng, outputs, 999)], y), rng)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layer_cases import dense_case
 from op_cases import (
     ACTIVATIONS,
     activation,
@@ -15,30 +16,8 @@ from op_cases import (
     rng_of,
 )
 
-from edgekit.graph.ir import DType, Graph, Quantization, Tensor
+from edgekit.graph.ir import DType, Quantization, Tensor
 from edgekit.graph.ops import FullyConnected
-
-
-def dense_case(rng: np.random.Generator, per_channel: bool, dtype: DType = DType.INT8) -> Graph:
-    batch, depth, outputs = (int(n) for n in rng.integers(1, [5, 65, 17]))
-    scales = random_scales(rng, outputs, depth, per_channel)
-    limits = np.iinfo(dtype.numpy)
-    zero_points = np.zeros(len(scales.weights), np.int64)
-    if dtype is DType.UINT8:
-        zero_points[:] = rng.integers(0, 256)
-    weights = Tensor.constant(
-        "weights",
-        rng.integers(limits.min + 1, limits.max + 1, (outputs, depth)).astype(dtype.numpy),
-        Quantization(scales.weights, zero_points, 0),
-    )
-    op = FullyConnected(ACTIVATIONS[rng.integers(4)])
-    shift = 0 if dtype is DType.INT8 else 128
-    x = activation("x", (batch, depth), scales.input, scales.input_zero_point + shift, dtype)
-    y = activation("y", (batch, outputs), scales.output, scales.output_zero_point + shift, dtype)
-    inputs = [x, weights]
-    if rng.integers(4):
-        inputs.append(scales.bias(rng, outputs, int(2 ** rng.uniform(0, 16))))
-    return one_op(op, inputs, y)
 
 
 @pytest.mark.parametrize("seed", range(40))

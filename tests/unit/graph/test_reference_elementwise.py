@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layer_cases import Binary, binary_case
 from op_cases import (
     ACTIVATIONS,
     activation,
     assert_equals_litert,
     assert_equals_tflm,
     one_op,
-    random_values,
     real,
     rng_of,
 )
 
 from edgekit.errors import UnsupportedError
 from edgekit.graph.execute import run
-from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.graph.ir import DType
 from edgekit.graph.ops import Add, Mul, Sub
 
-Binary = type[Add | Sub | Mul]
 SHAPES = [
     ((1, 5, 4, 3), (1, 5, 4, 3)),
     ((1, 5, 4, 3), (1, 1, 1, 3)),
@@ -30,31 +29,6 @@ SHAPES = [
     ((2, 7), (2, 7)),
     ((1, 5, 1, 3), (1, 1, 4, 3)),
 ]
-
-
-def binary_case(
-    kind: Binary,
-    rng: np.random.Generator,
-    shapes: tuple[tuple[int, ...], tuple[int, ...]],
-    dtype: DType = DType.INT8,
-) -> Graph:
-    limits = np.iinfo(dtype.numpy)
-    scales = np.exp(rng.uniform(-6, 0, 3)).astype(np.float32)
-    if rng.integers(3) == 0:
-        scales[1] = scales[0]
-    if kind is Mul:
-        scales[2] = scales[0] * scales[1] * np.float32(np.exp(rng.uniform(-1, 6)))
-    zero_points = rng.integers(limits.min, limits.max + 1, 3)
-    output = np.broadcast_shapes(*shapes)
-    a, b, y = (
-        activation(name, shape, float(scale), int(zero_point), dtype)
-        for name, shape, scale, zero_point in zip(
-            "aby", (*shapes, output), scales, zero_points, strict=True
-        )
-    )
-    if rng.integers(3) == 0:
-        b = Tensor(b.name, b.shape, b.dtype, b.quantization, random_values(rng, b))
-    return one_op(kind(ACTIVATIONS[rng.integers(4)]), [a, b], y)
 
 
 @pytest.mark.parametrize("seed", range(8))

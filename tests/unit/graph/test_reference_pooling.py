@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layer_cases import Pool, mean_case, pool_case
 from op_cases import (
-    ACTIVATIONS,
     activation,
     assert_equals_litert,
     assert_equals_tflm,
@@ -17,34 +17,8 @@ from op_cases import (
 
 from edgekit.errors import UnsupportedError
 from edgekit.graph.execute import run
-from edgekit.graph.ir import DType, Graph
-from edgekit.graph.ops import AveragePool2D, MaxPool2D, Mean, Padding
-from edgekit.graph.shapes import window_count
-
-Pool = type[AveragePool2D | MaxPool2D]
-
-
-def pool_case(kind: Pool, rng: np.random.Generator, dtype: DType) -> Graph:
-    taps = tuple(int(k) for k in rng.integers(1, 6, 2))
-    size = tuple(int(n) for n in rng.integers(5, 12, 2))
-    op = kind(
-        taps,
-        tuple(int(s) for s in rng.integers(1, 4, 2)),
-        Padding(rng.choice(["SAME", "VALID"])),
-        ACTIVATIONS[rng.integers(4)],
-    )
-    counts = (
-        window_count(n, k, s, 1, op.padding) for n, k, s in zip(size, taps, op.stride, strict=True)
-    )
-    channels = int(rng.integers(1, 6))
-    shapes = (1, *size, channels), (1, *counts, channels)
-    if dtype is DType.FLOAT32:
-        return one_op(op, [real("x", shapes[0])], real("y", shapes[1]))
-    scale = float(np.float32(np.exp(rng.uniform(-5, 0))))
-    limits = np.iinfo(dtype.numpy)
-    zero_point = int(rng.integers(limits.min, limits.max + 1))
-    x, y = (activation(n, s, scale, zero_point, dtype) for n, s in zip("xy", shapes, strict=True))
-    return one_op(op, [x], y)
+from edgekit.graph.ir import DType
+from edgekit.graph.ops import AveragePool2D, MaxPool2D, Mean
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -72,19 +46,6 @@ def test_pooling_does_not_rescale() -> None:
     x, y = activation("x", (1, 2, 2, 1), 0.5, 0), activation("y", (1, 1, 1, 1), 0.25, 0)
     with pytest.raises(UnsupportedError, match="same quantization"):
         run(one_op(AveragePool2D((2, 2)), [x], y), [np.zeros((1, 2, 2, 1), np.int8)])
-
-
-def mean_case(rng: np.random.Generator, axes: list[int], rank: int, factor: float) -> Graph:
-    shape = tuple(int(n) for n in rng.integers(1, 9, rank))
-    keep_dims = bool(rng.integers(2))
-    reduced = {axis % rank for axis in axes}
-    output = tuple(
-        1 if i in reduced else n for i, n in enumerate(shape) if keep_dims or i not in reduced
-    )
-    scale = float(np.float32(np.exp(rng.uniform(-5, 0))))
-    x = activation("x", shape, scale, int(rng.integers(-128, 128)))
-    y = activation("y", output, float(np.float32(scale / factor)), int(rng.integers(-128, 128)))
-    return one_op(Mean(keep_dims), [x, ints("axes", axes)], y)
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.7, 1.0, 1.3, 4.0])
