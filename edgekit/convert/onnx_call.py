@@ -58,7 +58,10 @@ class Call:
         if not self.is_constant(index):
             name = self.node.inputs[index] if self.has(index) else ""
             raise UnsupportedError(f"its {what} '{name}' must be constant")
-        return self.builder.constants[self.node.inputs[index]]
+        values = self.builder.constants[self.node.inputs[index]]
+        if values.dtype.kind not in "fiub":
+            raise UnsupportedError(f"its {what} are of type {values.dtype}, not numbers")
+        return values
 
     def attribute(self, name: str, default: Any) -> Any:
         """An attribute's value."""

@@ -106,7 +106,9 @@ def _convert(builder: GraphBuilder, node: OnnxNode) -> None:
             raise UnsupportedError(
                 "is not supported", hint=f"Supported: {', '.join(sorted(CONVERTERS))}."
             )
-        views = CONVERTERS[node.op_type](Call(builder, node))
+        # Infinities are refused when they reach the graph; a clip's bounds may be infinite.
+        with np.errstate(all="ignore"):
+            views = CONVERTERS[node.op_type](Call(builder, node))
     except EdgekitError as error:
         message = f"Node '{node.name}' ({node.op_type}): {error}"
         raise type(error)(message.rstrip(".") + ".", hint=error.hint) from error

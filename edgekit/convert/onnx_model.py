@@ -81,7 +81,7 @@ def load(
     proto = _inlined(_parsed(source))
     opsets = _opsets(proto)
     _check(proto)
-    constants = {tensor.name: _array(tensor) for tensor in proto.graph.initializer}
+    constants = {_text(tensor.name): _array(tensor) for tensor in proto.graph.initializer}
     _refuse_sparse(proto)
     wanted = tuple(outputs or (value.name for value in proto.graph.output))
     for name in wanted:
@@ -179,24 +179,31 @@ def _array(tensor: onnx.TensorProto) -> Values:
 
     try:
         return np.asarray(numpy_helper.to_array(tensor))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise InputError(
             f"The weights '{tensor.name}' are damaged: {_first_line(error)}"
         ) from error
 
 
 def _node(proto: onnx.NodeProto, opsets: Mapping[str, int]) -> OnnxNode:
-    domain = proto.domain or "ai.onnx"
-    own = domain == "ai.onnx"
-    name = proto.name or (proto.output[0] if proto.output else proto.op_type)
+    domain = _text(proto.domain) or "ai.onnx"
+    outputs = tuple(map(_text, proto.output))
+    kind = _text(proto.op_type)
     return OnnxNode(
-        name,
-        proto.op_type if own else f"{domain}.{proto.op_type}",
-        tuple(proto.input),
-        tuple(proto.output),
-        {attribute.name: _attribute(attribute) for attribute in proto.attribute},
+        _text(proto.name) or next(iter(outputs), kind),
+        kind if domain == "ai.onnx" else f"{domain}.{kind}",
+        tuple(map(_text, proto.input)),
+        outputs,
+        {_text(attribute.name): _attribute(attribute) for attribute in proto.attribute},
         opsets.get(domain, 0),
     )
+
+
+def _text(value: str | bytes) -> str:
+    """A name; protobuf hands out what is not UTF-8 as bytes."""
+    if isinstance(value, bytes):
+        raise InputError(f"The ONNX model holds a name that is not text: {value!r}.")
+    return value
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:

@@ -109,6 +109,8 @@ def slice_(call: Call) -> list[View]:
     starts, ends = call.ints("starts", 1, ()), call.ints("ends", 2, ())
     axes = call.ints("axes", 3, range(len(starts)))
     steps = call.ints("steps", 4, [1] * len(starts))
+    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
+        raise InputError("its starts, ends, axes and steps do not fit each other")
     view = source
     for start, end, given, step in zip(starts, ends, axes, steps, strict=True):
         axis = call.axis(given, len(source.axes))
