@@ -25,7 +25,7 @@ from edgekit.graph.ops import Activation, HardSwish, Logistic, Relu, Relu6
 from edgekit.graph.reference.call import Call, Values
 
 _INT16_MIN, _INT16_MAX = -(1 << 15), (1 << 15) - 1
-# The logistic's input in Q4.27: beyond +-16 the 8-bit output is saturated.
+# The logistic's input is in Q4.27; outside the radius that allows, the output saturates.
 _LOGISTIC_INTEGER_BITS = 4
 
 

@@ -27,16 +27,21 @@ def add(op: Add, call: Call) -> Values:
     """a, b -> a + b, broadcast."""
     if call.is_float:
         return _clamped(call.values[0] + call.values[1], op.activation)
-    twice = 2 * max(_scales(call)[:2])
-    return _sum(op.activation, call, twice, sign=1)
+    first, second, scale = _scales(call)
+    twice = 2 * max(first, second)
+    factors = (first / twice, second / twice, twice / ((1 << _LEFT_SHIFT) * scale))
+    return _sum(op.activation, call, factors, sign=1)
 
 
 def sub(op: Sub, call: Call) -> Values:
     """a, b -> a - b, broadcast. The kernel rounds its factors to float32, Add's does not."""
     if call.is_float:
         return _clamped(call.values[0] - call.values[1], op.activation)
-    twice = 2 * max(_scales(call)[:2])
-    return _sum(op.activation, call, twice, sign=-1)
+    first, second, scale = (np.float32(value) for value in _scales(call))
+    twice = np.float32(2) * max(first, second)
+    raised = np.float32(1 << _LEFT_SHIFT) * scale
+    factors = (float(first / twice), float(second / twice), float(twice / raised))
+    return _sum(op.activation, call, factors, sign=-1)
 
 
 def mul(op: Mul, call: Call) -> Values:
@@ -64,22 +69,18 @@ def mul(op: Mul, call: Call) -> Values:
     return out
 
 
-def _sum(activation: Activation, call: Call, twice: float, sign: int) -> Values:
-    """Both operands on the scale of half the larger one, added, brought to the output's scale."""
-    first, second, scale = _scales(call)
-    zero_point = call.per_tensor(call.output)[1]
+def _sum(
+    activation: Activation, call: Call, factors: tuple[float, float, float], sign: int
+) -> Values:
+    """Both operands on the scale of half the larger one, added, brought to the output's scale.
+
+    Args:
+        factors: of the first operand, the second, and their sum.
+    """
+    scale, zero_point = call.per_tensor(call.output)
     low, high = activation_range(activation, scale, zero_point, call.output_type)
-    if sign > 0:
-        factors = (first / twice, second / twice, twice / ((1 << _LEFT_SHIFT) * scale))
-    else:
-        single = np.float32
-        factors = (
-            float(single(first) / single(twice)),
-            float(single(second) / single(twice)),
-            float(single(twice) / (single(1 << _LEFT_SHIFT) * single(scale))),
-        )
     if factors[2] >= 1:
-        raise call.refuse(f"needs an output scale above {twice / (1 << _LEFT_SHIFT):g}")
+        raise call.refuse(f"needs an output scale above {scale * factors[2]:g}")
     a = _raised(_centred(call, 0), factors[0])
     b = _raised(_centred(call, 1), factors[1])
     total = multiply_by_quantized_multiplier(a + sign * b, *quantize_multiplier(factors[2]))
