@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ ONNX_FILE = "model.onnx"
 LABELS_FILE = "labels.txt"
 GOLDEN_INPUTS_FILE = "golden/inputs.npy"
 GOLDEN_OUTPUTS_FILE = "golden/outputs.npy"
+# What could end a comment or a string in the files that mention the name.
+_UNSAFE = re.compile(r"[^\w .,()+-]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,11 @@ class Deployment:
     golden: Golden
     arena: ArenaPlan
     provenance: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """The name, fit for comments, docstrings, Markdown and CMake."""
+        return _UNSAFE.sub("_", self.name)
 
     @property
     def output(self) -> Tensor:

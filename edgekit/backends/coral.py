@@ -61,7 +61,7 @@ class Coral:
             "why_not_compiled": compiled.problem,
         }
         files = python_files(self.name, deployment, values)
-        files["preflight.txt"] = preflight(deployment.name, placed).encode()
+        files["preflight.txt"] = preflight(deployment.title, placed).encode()
         files["preflight.json"] = to_json(placed.to_json())
         if compiled.model is not None:
             files[EDGETPU_FILE] = compiled.model

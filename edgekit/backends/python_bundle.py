@@ -6,15 +6,11 @@ extend those in `firmware_templates/python/`.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from edgekit import __version__
 from edgekit.backends.base import MODEL_FILE, Deployment, golden_files, shared_files
 from edgekit.emit.render import render
-
-# Prose and docstrings around the name must survive it.
-_UNSAFE = re.compile(r"[^\w .,()+-]")
 
 
 def python_files(
@@ -41,7 +37,7 @@ def _values(deployment: Deployment) -> dict[str, Any]:
     quantization = deployment.output.quantization
     assert quantization is not None, "the graph of a deployment is int8"
     return {
-        "name": _UNSAFE.sub("_", deployment.name),
+        "name": deployment.title,
         "board": deployment.board.name,
         "version": __version__,
         "p": deployment.preprocessing,

@@ -7,7 +7,6 @@ nothing was compiled here.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from edgekit import __version__
@@ -27,8 +26,6 @@ _TEMPLATES = (
 )
 # Golden vectors are linked into the firmware: as many as fit here, at least one.
 _SELF_TEST_BYTES = 64 * 1024
-# Neither a comment nor a CMake string may end in the name.
-_UNSAFE = re.compile(r"[^\w .,()+-]")
 
 
 class TfliteMicro:
@@ -87,7 +84,7 @@ def _values(deployment: Deployment) -> dict[str, Any]:
     assert quantization is not None, "the graph of a deployment is int8"
     labels = deployment.labels or tuple(str(i) for i in range(deployment.classes))
     return {
-        "name": _UNSAFE.sub("_", deployment.name),
+        "name": deployment.title,
         "version": __version__,
         "board": deployment.board,
         "kernels": deployment.arena.build.kernels,

@@ -74,7 +74,7 @@ def parse_arguments():
     parser.add_argument("--camera", action="store_true", help="classify what the camera sees")
     parser.add_argument("--frames", type=int, default=0, help="stop the camera after so many")
     parser.add_argument("--top", type=positive, default=3, metavar="K", help="classes to show")
-    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="CPU threads")
+    parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="CPU threads")
     parser.add_argument("--benchmark", type=positive, metavar="N", help="time N inferences")
     parser.add_argument("--verify", action="store_true", help="run the golden vectors")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
