@@ -82,7 +82,7 @@ def has_three_dimensions(use: Use) -> bool:
 
 
 def has_constant_parameters(use: Use) -> bool:
-    """Weights, biases, axes and paddings are constants of the model."""
+    """Weights, biases, axes and sizes are constants."""
     return all(tensor.is_constant for tensor in use.inputs[1:])
 
 
@@ -152,7 +152,7 @@ def resizes_moderately(use: Use) -> bool:
 
 
 def has_one_slope_a_channel(use: Use) -> bool:
-    """The slopes are one-dimensional: only their innermost dimension is larger than 1."""
+    """Only the innermost dimension of the slopes is larger than 1."""
     return all(max(tensor.shape[:-1], default=1) == 1 for tensor in use.inputs[1:])
 
 
