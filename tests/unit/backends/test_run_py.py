@@ -131,6 +131,7 @@ def test_bad_files_are_named_and_the_others_classified(
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.slow
 def test_usage_errors_end_with_two(rpi: tuple[Path, Deployment]) -> None:
     for arguments in ((), ("--top", "0", "x"), ("--benchmark", "0")):
         assert run(rpi[0], *arguments).returncode == 2
@@ -155,6 +156,7 @@ def test_verify_counts_the_golden_vectors(rpi: tuple[Path, Deployment]) -> None:
     assert result["largest_difference"] == steps.max()
 
 
+@pytest.mark.slow
 def test_verify_fails_on_other_classes_and_on_damage(tmp_path: Path) -> None:
     made = deployment("raspberry_pi_4")
     spoiled = replace(made.golden, outputs=np.roll(made.golden.outputs, 1, axis=1))
@@ -168,6 +170,7 @@ def test_verify_fails_on_other_classes_and_on_damage(tmp_path: Path) -> None:
     assert "damaged or changed: model_int8.tflite" in said.stderr
 
 
+@pytest.mark.slow
 def test_a_missing_runtime_is_explained(rpi: tuple[Path, Deployment], tmp_path: Path) -> None:
     for name in ("ai_edge_litert", "tflite_runtime"):
         (tmp_path / f"{name}.py").write_text("raise ImportError\n")
@@ -201,6 +204,7 @@ def test_camera_through_opencv(rpi: tuple[Path, Deployment], tmp_path: Path) -> 
     assert said.returncode == 1 and "The camera gives no picture." in said.stderr
 
 
+@pytest.mark.slow
 def test_no_camera_software_is_explained(rpi: tuple[Path, Deployment], tmp_path: Path) -> None:
     for name in ("picamera2", "cv2"):
         (tmp_path / f"{name}.py").write_text("raise ImportError\n")
@@ -217,6 +221,7 @@ def test_coral_says_that_it_runs_on_the_cpu_and_why(
     assert "there is no model_int8_edgetpu.tflite" in said.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "words"),
     [
