@@ -45,6 +45,10 @@ class GraphBuilder:
         """Say which ONNX node the next nodes come from: its first output and its name."""
         self._origin = (output, node_name)
 
+    def writer(self, tensor: str) -> Node | None:
+        """The node that writes a graph tensor."""
+        return next((node for node in self._nodes if tensor in node.outputs), None)
+
     def add_input(self, name: str, shape: Shape) -> str:
         """Declare a graph input; returns its tensor name."""
         self._add_tensor(Tensor(name, shape, DType.FLOAT32))

@@ -160,6 +160,10 @@ def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
 
 
 def _check(proto: onnx.ModelProto) -> None:
+    """The ONNX rules, except that outputs need no declared shape: some exporters leave it out."""
+    for value in proto.graph.output:
+        if not value.type.tensor_type.HasField("shape"):
+            value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(proto)
     except (onnx.checker.ValidationError, ValueError) as error:

@@ -1,0 +1,209 @@
+"""What the ONNX reader refuses, each with one sentence that names the culprit."""
+
+from __future__ import annotations
+
+import random as random_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx_cases import Onnx, random
+
+from edgekit.convert.onnx_graph import CONVERTERS, read
+from edgekit.errors import EdgekitError, InputError, UnsupportedError, UsageError
+
+
+def small(**inputs: Any) -> Onnx:
+    model = Onnx(**(inputs or {"x": (1, 3, 8, 8)}))
+    y = model.node("Relu", model.node("Conv", "x", random(4, 3, 3, 3), random(4)))
+    model.node("Gemm", model.node("Flatten", y), random(144, 5), random(5))
+    return model
+
+
+def refuse(kind: type[EdgekitError], match: str, source: Any, **options: Any) -> EdgekitError:
+    with pytest.raises(kind, match=match) as caught:
+        read(source, **options)
+    assert str(caught.value).endswith("."), "a sentence"
+    return caught.value
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 64, b"not a model", b"\xff" * 1000])
+def test_other_files(data: bytes) -> None:
+    refuse(EdgekitError, "not an ONNX model|not valid|opset", data)
+
+
+def test_truncated_file() -> None:
+    data = small().data()
+    for length in range(0, len(data), len(data) // 40):
+        with pytest.raises(EdgekitError):
+            read(data[:length])
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    refuse(InputError, "Cannot read .*absent.onnx", tmp_path / "absent.onnx")
+    refuse(InputError, "Cannot read", tmp_path)
+
+
+def test_weights_outside_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save_model(
+        small().proto(), path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    assert len(read(path).nodes) == 3
+    refuse(InputError, "stored outside the ONNX file", path.read_bytes())
+    (tmp_path / "weights.bin").unlink()
+    refuse(InputError, "weights", path)
+
+
+@pytest.mark.parametrize("version", [0, 6, 999])
+def test_unknown_opsets(version: int) -> None:
+    proto = small().proto()
+    proto.opset_import[0].version = version
+    refuse(UnsupportedError, f"opset {version}", proto.SerializeToString())
+
+
+def test_cycles_and_missing_tensors() -> None:
+    proto = small().proto()
+    proto.graph.node[0].input[0] = proto.graph.node[-1].output[0]
+    refuse(InputError, "topologically sorted", proto.SerializeToString())
+    proto = small().proto()
+    del proto.graph.initializer[0]
+    refuse(InputError, "not valid.*constant0", proto.SerializeToString())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite(value: float) -> None:
+    model = small()
+    model.constants["constant0"].flat[7] = value
+    refuse(InputError, "node_conv0.*'constant0' hold values that are not finite", model.data())
+
+
+def test_unsupported_node_is_named_with_what_is_supported() -> None:
+    model = Onnx(x=(1, 3, 8, 8))
+    model.node("Elu", "x")
+    error = refuse(UnsupportedError, r"Node 'node_elu0' \(Elu\)", model.data())
+    assert "Conv" in error.hint
+    assert "Softmax" in error.hint
+
+
+def test_other_domains_are_named() -> None:
+    proto = small().proto()
+    proto.graph.node[1].domain = "com.microsoft"
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    refuse(UnsupportedError, r"\(com.microsoft.Relu\)", proto.SerializeToString())
+
+
+def test_quantized_model() -> None:
+    model = Onnx(x=(1, 4))
+    y = model.node("QuantizeLinear", "x", np.float32(0.1), np.int8(0))
+    model.node("DequantizeLinear", y, np.float32(0.1), np.int8(0))
+    refuse(UnsupportedError, "already quantized", model.data())
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8])
+def test_inputs_that_are_not_float32(kind: int) -> None:
+    proto = small().proto()
+    proto.graph.input[0].type.tensor_type.elem_type = kind
+    refuse(UnsupportedError, "edgekit reads float32", proto.SerializeToString())
+
+
+def test_free_sizes() -> None:
+    assert read(small(x=("N", 3, 8, 8)).data()).tensors["x"].shape == (1, 8, 8, 3)
+    free = small(x=("N", 3, "H", "W")).data()
+    assert "fixed size" in refuse(InputError, "no fixed shape", free).hint
+    assert read(free, input_shape=(1, 3, 8, 8)).tensors["x"].shape == (1, 8, 8, 3)
+    refuse(InputError, "not \\[1, 4, 8, 8\\]", free, input_shape=(1, 4, 8, 8))
+    refuse(UnsupportedError, "batch of 4", small(x=(4, 3, 8, 8)).data())
+
+
+def test_huge_shapes() -> None:
+    refuse(UnsupportedError, "larger than 1 GiB", small(x=(1, 3, 2**30, 2**30)).data())
+    model = Onnx(x=(1, 3))
+    big = model.node("ConstantOfShape", np.array([2**20, 2**20], np.int64))
+    model.node("Add", "x", big)
+    refuse(UnsupportedError, "larger than 1 GiB", model.data())
+
+
+def test_unknown_output() -> None:
+    refuse(UsageError, "Unknown output 'logit'", small().data(), outputs=["logit"])
+
+
+def test_nothing_computed() -> None:
+    model = Onnx(x=(1, 3))
+    model.node("Identity", random(1, 3))
+    refuse(InputError, "computes nothing", model.data())
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "attributes", "match"),
+    [
+        ("Conv", ["x", random(4, 2, 3, 3)], {}, "do not fit 3 channels"),
+        ("Conv", ["x", random(4, 3, 9, 9)], {}, "does not fit into 8"),
+        ("Conv", ["x", random(4, 3, 3, 3)], {"pads": [-1, 0, 0, 0]}, "negative"),
+        ("Conv", ["x", random(4, 3, 3, 3)], {"strides": [0, 1]}, "strides"),
+        ("MaxPool", ["x"], {"kernel_shape": [2, 2], "dilations": [2, 2]}, "dilated"),
+        ("Gemm", ["x", random(9, 3)], {}, "do not fit its input"),
+        ("Reshape", ["x", np.array([7, -1])], {}, "does not reshape"),
+        ("Transpose", ["x"], {"perm": [0, 1, 2, 2]}, "permutation"),
+        ("Split", ["x", np.array([1, 2])], {"axis": 1}, "unevenly"),
+        ("Pad", ["x", np.array([0, 0, 1, 1, 0, 0, 1, 1])], {"mode": "reflect"}, "reflect"),
+        ("Add", ["x", random(5, 1, 1)], {}, "do not broadcast"),
+        ("Div", [random(3, 1, 1), "x"], {}, "divides by a computed tensor"),
+        ("Cast", ["x"], {"to": TensorProto.FLOAT16}, "casts"),
+        ("Squeeze", ["x", np.array([1])], {}, "not all 1"),
+        ("Dropout", ["x", np.float32(0.5), np.bool_(True)], {}, "training mode"),
+        ("ReduceMean", ["x"], {"axes": [4]}, "axis 4"),
+    ],
+)
+def test_nodes_outside_what_tflite_says(
+    kind: str, operands: list[Any], attributes: dict[str, Any], match: str
+) -> None:
+    model = Onnx(x=(1, 3, 8, 8))
+    model.node(kind, *operands, outputs=2 if kind == "Split" else 1, **attributes)
+    refuse(EdgekitError, match, model.data())
+
+
+def test_mutated_models_give_graphs_or_errors() -> None:
+    """Random changes of nodes, attributes, names, types and shapes; no other exception, no hang."""
+    chance = random_module.Random(0)
+    outcomes = set()
+    for _ in range(400):
+        proto = small().proto()
+        for _ in range(chance.randint(1, 3)):
+            _mutate(proto.graph, chance)
+        try:
+            read(proto.SerializeToString())
+            outcomes.add("read")
+        except EdgekitError as error:
+            outcomes.add(type(error).__name__)
+    assert {"read", "InputError", "UnsupportedError"} <= outcomes
+
+
+def _mutate(graph: onnx.GraphProto, chance: random_module.Random) -> None:
+    numbers = (-(2**63), -1, 0, 1, 2, 3, 7, 2**31, 2**63 - 1)
+    node, tensor = chance.choice(graph.node), chance.choice(graph.initializer)
+    what = chance.randrange(7)
+    if what == 0:
+        node.op_type = chance.choice(sorted(CONVERTERS))
+    elif what == 1 and node.input:
+        names = [*node.input, "x", "", *(t.name for t in graph.initializer)]
+        node.input[chance.randrange(len(node.input))] = chance.choice(names)
+    elif what == 2 and node.input:
+        del node.input[-1]
+    elif what == 3:
+        node.attribute.append(
+            helper.make_attribute(
+                chance.choice(["pads", "strides", "dilations", "perm", "axes", "kernel_shape"]),
+                [chance.choice(numbers) for _ in range(chance.randint(1, 5))],
+            )
+        )
+    elif what == 4:
+        tensor.dims[chance.randrange(len(tensor.dims))] = chance.choice(numbers)
+    elif what == 5:
+        tensor.data_type = chance.randrange(1, 30)
+    else:
+        dims = graph.input[0].type.tensor_type.shape.dim
+        dims[chance.randrange(len(dims))].dim_value = chance.choice(numbers)
