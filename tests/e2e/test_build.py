@@ -67,7 +67,7 @@ def test_golden_vectors_are_what_tflite_micro_says(bundle: Bundle) -> None:
     model = (folder / "model_int8.tflite").read_bytes()
     np.testing.assert_array_equal(tflm.run(model, [inputs])[0], outputs)
     np.testing.assert_array_equal(run(tflite_reader.read(model), [inputs])[0], outputs)
-    assert report["verified"]["checked"] and report["verified"]["samples"] == len(inputs)
+    assert report["verified"]["checked"] and report["verified"]["samples"] >= len(inputs)
 
 
 def test_the_same_inputs_give_the_same_bytes(bundle: Bundle, build, tmp_path: Path) -> None:
