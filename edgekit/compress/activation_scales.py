@@ -123,8 +123,10 @@ def activation_quantizations(
         scales = {name: found[index].scale for name, index in group_of.items()}
         for node in graph.nodes:
             index = group_of[node.outputs[0]]
+            if index in given or index in {group_of.get(name) for name in node.inputs}:
+                continue  # not to be chosen, or tied to its own input
             needed = least_scale(node, scales)
-            if index not in given and needed > found[index].scale:
+            if needed > found[index].scale:
                 least[index] = needed * (1 + 1e-6)  # survives the rounding to float32
                 found[index] = chosen(index)
                 scales.update(dict.fromkeys(groups[index], found[index].scale))
