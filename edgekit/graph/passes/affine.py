@@ -101,17 +101,14 @@ def _fold_back(draft: Draft, node: Node) -> bool:
 
 
 def _fold_forward(draft: Draft, node: Node) -> bool:
-    """affine -> conv becomes conv; a product also crosses a zero Pad."""
+    """affine -> conv becomes conv; a product also crosses what keeps products."""
     found = _affine(draft, node)
-    after = draft.only_reader(node.outputs[0])
-    if found is None or after is None or cast(ops.Mul, node.op).activation is not Activation.NONE:
+    if found is None or cast(ops.Mul, node.op).activation is not Activation.NONE:
         return False
     source, values = found
-    pad = None
-    if isinstance(after.op, ops.Pad) and isinstance(node.op, ops.Mul):
-        pad, after = after, draft.only_reader(after.outputs[0])
+    after = _layer_after(draft, node, values)
     parts = _weights(draft, after) if after else None
-    if after is None or parts is None or after.inputs[0] not in (node.outputs[0], *_of(pad)):
+    if after is None or parts is None:
         return False
     weights, bias = parts
     columns = _columns(draft, after, weights, values)
@@ -127,8 +124,32 @@ def _fold_forward(draft: Draft, node: Node) -> bool:
     return draft.bypass(node, source)
 
 
-def _of(pad: Node | None) -> tuple[str, ...]:
-    return pad.outputs if pad else ()
+def _layer_after(draft: Draft, node: Node, values: Vector) -> Node | None:
+    """The only weighted op that an affine map's result reaches, as its data."""
+    name = node.outputs[0]
+    after = draft.only_reader(name)
+    while (
+        after is not None
+        and isinstance(node.op, ops.Mul)
+        and _keeps_products(draft, after, name, uniform=bool(np.all(values == values[0])))
+    ):
+        name = after.outputs[0]
+        after = draft.only_reader(name)
+    weighted = after is not None and isinstance(after.op, _Weighted)
+    return after if after is not None and weighted and after.inputs[0] == name else None
+
+
+def _keeps_products(draft: Draft, node: Node, name: str, *, uniform: bool) -> bool:
+    """Whether scaling this input by a constant scales the output by it."""
+    if isinstance(node.op, ops.Pad):
+        return True
+    if not uniform or getattr(node.op, "activation", Activation.NONE) is not Activation.NONE:
+        return False
+    if isinstance(node.op, ops.Mul):
+        return all(draft.values(other) is None for other in node.inputs) and (
+            node.inputs.count(name) == 1
+        )
+    return isinstance(node.op, ops.Mean | ops.AveragePool2D | ops.Reshape)
 
 
 def _columns(draft: Draft, node: Node, weights: Vector, values: Vector) -> Vector | None:

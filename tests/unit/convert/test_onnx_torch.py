@@ -89,3 +89,11 @@ def test_inverted_residual_with_gate_leaves_no_stray_op() -> None:
         *("CONV_2D", "HARD_SWISH", "DEPTHWISE_CONV_2D", "MEAN", "CONV_2D", "CONV_2D"),
         *("MUL", "MUL", "HARD_SWISH", "CONV_2D", "ADD"),
     ]
+
+
+def test_gate_right_before_the_projection_needs_one_product() -> None:
+    from torch_nets import Apply, gated
+
+    module = nn.Sequential(nn.Hardswish(), Apply(gated, nn.Conv2d(8, 8, 1)), nn.Conv2d(8, 4, 1))
+    graph = assert_matches(exported(module.eval(), torch.randn(1, 8, 10, 10)))
+    assert ops_of(graph) == ["HARD_SWISH", "MEAN", "CONV_2D", "MUL", "CONV_2D"]

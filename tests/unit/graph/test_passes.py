@@ -141,6 +141,33 @@ def test_only_a_product_crosses_a_pad(op: type[ops.Op], folds: bool) -> None:
     assert_equal_after(fold_affine, b.build(), ["PAD", "CONV_2D"] if folds else None)
 
 
+def test_one_number_crosses_a_gate_and_a_mean() -> None:
+    """What a hard sigmoid leaves in a squeeze-and-excite block ends in the next layer."""
+    b = GraphBuilder()
+    x = image(b)
+    gate_ = b.add(ops.Mean(keep_dims=True), x, b.ints("axes", [1, 2]))
+    scaled = b.add(ops.Mul(), gate_, b.constant("sixth", sixth()))
+    b.conv(b.add(ops.Mul(), x, scaled), 3, (1, 1))
+    assert_equal_after(fold_affine, b.build(), ["MEAN", "MUL", "CONV_2D"])
+    b = GraphBuilder()
+    y = b.add(ops.Mul(), image(b), vector(b, "c", 1))
+    y = b.add(ops.Mean(), y, b.ints("axes", [1, 2]))
+    b.fully_connected(y, 3)
+    assert_equal_after(fold_affine, b.build(), ["MEAN", "FULLY_CONNECTED"])
+
+
+def test_one_number_does_not_cross_a_square_or_an_activation() -> None:
+    b = GraphBuilder()
+    y = b.add(ops.Mul(), image(b), vector(b, "c", 1))
+    b.conv(b.add(ops.Mul(), y, y), 3, (1, 1))
+    assert_equal_after(fold_affine, b.build(), None)
+    b = GraphBuilder()
+    x = image(b)
+    y = b.add(ops.Mul(), x, vector(b, "c", 1))
+    b.conv(b.add(ops.Mul(Activation.RELU6), y, x), 3, (1, 1))
+    assert_equal_after(fold_affine, b.build(), None)
+
+
 def test_grouped_convolution_takes_one_number_only() -> None:
     for count in (1, 4):
         b = GraphBuilder()
