@@ -26,6 +26,7 @@ class Draft:
         self._index()
 
     def _index(self) -> None:
+        self._present = {id(node) for node in self._nodes}
         self._writers = {name: node for node in self._nodes for name in node.outputs}
         self._readers = {}
         for node in self._nodes:
@@ -104,19 +105,14 @@ class Draft:
                 return False
             gone, source = source, gone
         self.replace(node)
-        self._nodes = [
-            replace(
-                other,
-                inputs=tuple(source if name == gone else name for name in other.inputs),
-                outputs=tuple(source if name == gone else name for name in other.outputs),
-            )
-            for other in self._nodes
-        ]
-        self._index()
+        for other in [*self.readers(gone), *filter(None, [self.writer(gone)])]:
+            inputs = tuple(source if name == gone else name for name in other.inputs)
+            outputs = tuple(source if name == gone else name for name in other.outputs)
+            self.replace(other, replace(other, inputs=inputs, outputs=outputs))
         return True
 
     def __contains__(self, node: object) -> bool:
-        return any(node is other for other in self._nodes)
+        return id(node) in self._present
 
     @property
     def nodes(self) -> tuple[Node, ...]:
