@@ -17,6 +17,7 @@ from edgekit.convert.onnx_layout import View
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ops import Padding
+from edgekit.graph.passes.pads import same_padding
 
 _LARGEST = 1 << 20
 
@@ -170,8 +171,8 @@ def _window(call: Call, axis: int, size: int, kernel: int, stride: int, dilation
     auto = call.attribute("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         count = -(-size // stride)
-        total = max(0, (count - 1) * stride + extent - size)
-        before = (total + 1) // 2 if auto == "SAME_LOWER" else total // 2
+        less, more = same_padding(size, kernel, stride, dilation)
+        before = more if auto == "SAME_LOWER" else less
     else:
         before, after = _pads(call)[axis] if auto == "NOTSET" else (0, 0)
         span = size + before + after - extent
@@ -206,10 +207,8 @@ def _declared_pads(call: Call, windows: tuple[_Window, _Window]) -> list[tuple[i
 
 def _is_same(window: _Window) -> bool:
     """Whether TFLite's SAME has these windows."""
-    count = -(-window.size // window.stride)
-    extent = (window.kernel - 1) * window.dilation + 1
-    total = max(0, (count - 1) * window.stride + extent - window.size)
-    return window.count == count and window.before == total // 2
+    before, _ = same_padding(window.size, window.kernel, window.stride, window.dilation)
+    return window.count == -(-window.size // window.stride) and window.before == before
 
 
 def _padded(
