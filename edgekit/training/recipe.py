@@ -56,15 +56,20 @@ class Recipe:
     """
 
     epochs: int | None = None
-    work: int = 160_000
+    work: int = 110_000
     max_epochs: int = 100
-    stages: tuple[Stage, ...] = (Stage(0.5, 0.3), Stage(1.0, 0.7))
+    stages: tuple[Stage, ...] = (
+        Stage(0.25, 0.03),
+        Stage(0.5, 0.15),
+        Stage(0.75, 0.25),
+        Stage(1.0, 0.57),
+    )
     batch: int = 128
     shards: int = 2
     learning_rate: float = 0.3
     warmup: float = 0.08
     momentum: float = 0.9
-    weight_decay: float = 2e-4
+    weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     average_decay: float = 0.99
     flip: bool = True
