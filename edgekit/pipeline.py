@@ -22,6 +22,7 @@ import numpy.typing as npt
 from edgekit import data
 from edgekit.backends import registry as backends
 from edgekit.backends.base import Deployment, Golden
+from edgekit.compress.align_input import align_input
 from edgekit.compress.calibrate import Ranges, calibrate
 from edgekit.compress.quantize import quantize
 from edgekit.convert import onnx_graph, tflite_writer
@@ -134,17 +135,17 @@ def build(request: Request, progress: Progress = silent) -> Built:
         with clock.stage("export"):
             onnx_model = _export(module, spec, dataset, contract)
         with clock.stage("convert"):
-            float_graph = onnx_graph.read(onnx_model)
+            float_graph, deployed = align_input(onnx_graph.read(onnx_model), contract)
         with clock.stage("calibrate"):
             ranges = _calibrate(
-                float_graph, dataset.splits["calibration"], samples, contract, progress
+                float_graph, dataset.splits["calibration"], samples, deployed, progress
             )
         with clock.stage("quantize"):
-            graph, contract = _quantize(float_graph, ranges, contract, softmax=not request.logits)
+            graph, deployed = _quantize(float_graph, ranges, deployed, softmax=not request.logits)
         with clock.stage("write"):
             tflite = tflite_writer.write(graph)
         with clock.stage("verify"):
-            known = _known_answers(graph, dataset.splits["test"], contract)
+            known = _known_answers(graph, dataset.splits["test"], deployed)
             verified = verify(tflite, known.inputs, known.outputs)
         with clock.stage("evaluate"):
 
@@ -154,6 +155,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                     graph,
                     dataset.splits[split],
                     contract,
+                    deployed,
                     split=split,
                     labels=dataset.labels,
                     threads=request.threads or os.cpu_count() or 1,
@@ -169,7 +171,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 tflite=tflite,
                 onnx=onnx_model,
                 board=board,
-                preprocessing=contract,
+                preprocessing=deployed,
                 labels=dataset.labels,
                 golden=Golden(known.inputs[:_GOLDEN_IMAGES], known.outputs[:_GOLDEN_IMAGES]),
                 arena=plan_arena(graph, build_for(board)),
@@ -178,7 +180,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                     "training": training,
                     "data": dict(dataset.provenance),
                     "calibration": samples.to_json(),
-                    "preprocessing": contract.to_json(),
+                    "preprocessing": deployed.to_json(),
                     "target": backend.name,
                     "board": board.id,
                     "seed": request.seed,

@@ -41,7 +41,8 @@ def evaluate(
     onnx_model: bytes,
     graph: Graph,
     images: Images,
-    preprocessing: Preprocessing,
+    trained: Preprocessing,
+    deployed: Preprocessing,
     *,
     split: str,
     labels: tuple[str, ...],
@@ -54,7 +55,8 @@ def evaluate(
         onnx_model: the float network, input (1 or N, 3, H, W), output logits.
         graph: the int8 network made from it.
         images: the split.
-        preprocessing: with the input quantization filled in.
+        trained: the float network's contract.
+        deployed: the int8 network's, of the same size, with its input quantization.
         split: its name, for the record and the progress bar.
         labels: class names.
         threads: chunks evaluated at the same time.
@@ -64,8 +66,8 @@ def evaluate(
     chunks = [np.arange(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK)]
 
     def scores(chunk: npt.NDArray[np.int64]) -> _Part:
-        pixels = images.pixels(chunk, preprocessing)
-        return session(preprocessing.normalize(pixels)), *_integer(graph, preprocessing, pixels)
+        pixels = images.pixels(chunk, deployed)
+        return session(trained.normalize(pixels)), *_integer(graph, deployed, pixels)
 
     parts: list[_Part] = []
     for part in _in_order(scores, chunks, threads):
