@@ -146,7 +146,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             tflite = tflite_writer.write(graph)
         with clock.stage("verify"):
             known = _known_answers(graph, dataset.splits["test"], deployed)
-            verified = verify(tflite, known.inputs, known.outputs)
+            verified = verify(tflite, known.inputs[0][:, 0], known.outputs[0][:, 0])
         with clock.stage("evaluate"):
 
             def measure(split: SplitName) -> Accuracy:
@@ -173,7 +173,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 board=board,
                 preprocessing=deployed,
                 labels=dataset.labels,
-                golden=Golden(known.inputs[:_GOLDEN_IMAGES], known.outputs[:_GOLDEN_IMAGES]),
+                golden=known.first(_GOLDEN_IMAGES),
                 arena=plan_arena(graph, build_for(board)),
                 provenance={
                     "model": spec.to_json(),
@@ -326,4 +326,4 @@ def _known_answers(graph: Graph, split: Split, contract: Preprocessing) -> Golde
     count = min(_VERIFIED_IMAGES, max(2, _VERIFIED_MACS // max(1, graph_cost(graph).macs)))
     inputs = contract.quantize(_first(split, count, contract))
     (outputs,) = run(graph, [inputs])
-    return Golden(inputs, outputs.astype(np.int8, copy=False))
+    return Golden((inputs[:, None],), (outputs.astype(np.int8, copy=False)[:, None],))

@@ -19,8 +19,9 @@ from edgekit.preprocessing import Preprocessing
 MODEL_FILE = "model_int8.tflite"
 ONNX_FILE = "model.onnx"
 LABELS_FILE = "labels.txt"
-GOLDEN_INPUTS_FILE = "golden/inputs.npy"
-GOLDEN_OUTPUTS_FILE = "golden/outputs.npy"
+GOLDEN_INPUT_FILE = "golden/input_{}.npy"  # one a graph input, counted from 0
+GOLDEN_OUTPUT_FILE = "golden/output_{}.npy"
+Values = npt.NDArray[Any]
 # What could end a comment or a string in the files that mention the name.
 _UNSAFE = re.compile(r"[^\w .,()+-]")
 
@@ -30,12 +31,24 @@ class Golden:
     """Inputs and the outputs that edgekit's integer arithmetic gives for them.
 
     Attributes:
-        inputs: int8 (n, height, width, channels).
-        outputs: int8 (n, classes).
+        inputs: one array a graph input: n samples stacked in front of the tensor's full shape, so
+            (n, 1, 96, 96, 3) for a tensor (1, 96, 96, 3), in the tensor's type.
+        outputs: the same of the graph's outputs.
     """
 
-    inputs: npt.NDArray[np.int8]
-    outputs: npt.NDArray[np.int8]
+    inputs: tuple[Values, ...]
+    outputs: tuple[Values, ...]
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.inputs[0])
+
+    def first(self, count: int) -> Golden:
+        """The first samples, all of them if there are not more."""
+        return Golden(
+            tuple(values[:count] for values in self.inputs),
+            tuple(values[:count] for values in self.outputs),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +57,12 @@ class Deployment:
 
     Attributes:
         name: of the model, for texts and file headers.
-        graph: the int8 graph, one input and one output.
+        graph: int8 or legacy uint8; its inputs and outputs, any number of them, may be float32.
         tflite: the same graph as a TFLite file.
         onnx: the float model it came from; None if it entered as .tflite.
         board: what it is deployed to.
-        preprocessing: with the input's scale and zero point.
-        labels: one a class; None if nobody named the classes.
+        preprocessing: with the input's scale and zero point; None if the inputs are no pictures.
+        labels: one a class; None if nobody named the classes, or there are none.
         golden: vectors for the self tests on the device.
         arena: TFLite Micro's arena, as predicted for the board.
         provenance: where everything came from, plain values.
@@ -60,7 +73,7 @@ class Deployment:
     tflite: bytes
     onnx: bytes | None
     board: Board
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
     labels: tuple[str, ...] | None
     golden: Golden
     arena: ArenaPlan
@@ -113,13 +126,12 @@ def shared_files(deployment: Deployment) -> dict[str, bytes]:
 
 def golden_files(golden: Golden) -> dict[str, bytes]:
     """The golden vectors as NumPy files."""
-    return {
-        GOLDEN_INPUTS_FILE: _npy(golden.inputs),
-        GOLDEN_OUTPUTS_FILE: _npy(golden.outputs),
-    }
+    inputs = {GOLDEN_INPUT_FILE.format(i): _npy(values) for i, values in enumerate(golden.inputs)}
+    outputs = {GOLDEN_OUTPUT_FILE.format(i): _npy(v) for i, v in enumerate(golden.outputs)}
+    return inputs | outputs
 
 
-def _npy(array: npt.NDArray[Any]) -> bytes:
+def _npy(array: Values) -> bytes:
     stream = io.BytesIO()
     np.save(stream, np.ascontiguousarray(array))
     return stream.getvalue()

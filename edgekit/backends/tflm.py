@@ -63,15 +63,14 @@ def fit(deployment: Deployment) -> Fit:
         deployment.graph,
         len(deployment.tflite),
         deployment.arena,
-        test_bytes=linked.inputs.nbytes + linked.outputs.nbytes,
+        test_bytes=sum(values.nbytes for values in (*linked.inputs, *linked.outputs)),
     )
 
 
 def self_test_vectors(golden: Golden) -> Golden:
     """As many golden vectors as the firmware can hold, at least one."""
-    each = golden.inputs[0].nbytes + golden.outputs[0].nbytes
-    count = max(1, _SELF_TEST_BYTES // each)
-    return Golden(golden.inputs[:count], golden.outputs[:count])
+    each = sum(values[0].nbytes for values in (*golden.inputs, *golden.outputs))
+    return golden.first(max(1, _SELF_TEST_BYTES // each))
 
 
 def op_names(deployment: Deployment) -> list[str]:
@@ -93,7 +92,7 @@ def _values(deployment: Deployment) -> dict[str, Any]:
         "arena": deployment.arena,
         "labels": labels,
         "p": deployment.preprocessing,
-        "table": deployment.preprocessing.table(),
+        "table": deployment.preprocessing.table() if deployment.preprocessing else None,
         "output_scale": quantization.scale,
         "output_zero_point": quantization.zero_point,
         "golden": self_test_vectors(deployment.golden),

@@ -6,17 +6,17 @@
 
 #include "model_settings.h"
 
-constexpr int kGoldenCount = {{ golden.inputs | length }};
+constexpr int kGoldenCount = {{ golden | length }};
 
 constexpr int8_t kGoldenInputs[kGoldenCount][kInputBytes] = {
-{% for vector in golden.inputs %}
+{% for vector in golden.inputs[0] %}
     {
 {{ vector | c_integers }}    },
 {% endfor %}
 };
 
 constexpr int8_t kGoldenOutputs[kGoldenCount][kClasses] = {
-{% for vector in golden.outputs %}
+{% for vector in golden.outputs[0] %}
     {
 {{ vector | c_integers }}    },
 {% endfor %}

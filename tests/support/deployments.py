@@ -37,6 +37,7 @@ def deployment(board: str, graph: Graph | None = None, **changes: Any) -> Deploy
     pixels = np.random.default_rng(5).integers(0, 256, (4, height, width, channels), np.uint8)
     inputs = contract.quantize(pixels)
     (outputs,) = run(graph, [inputs])
+    golden = Golden((inputs[:, None],), (outputs.astype(np.int8)[:, None],))
     made = Deployment(
         name="toy_0.25_16",
         graph=graph,
@@ -45,7 +46,7 @@ def deployment(board: str, graph: Graph | None = None, **changes: Any) -> Deploy
         board=target,
         preprocessing=contract,
         labels=LABELS,
-        golden=Golden(inputs, outputs.astype(np.int8)),
+        golden=golden,
         arena=plan_arena(graph, build_for(target)),
         provenance={"seed": 0},
     )

@@ -46,9 +46,10 @@ def test_bundle_holds_models_labels_and_golden_vectors(name: str) -> None:
     assert files["model.onnx"] == made.onnx
     assert files["labels.txt"].decode().splitlines() == list(LABELS)
     assert files["README.md"].startswith(b"# toy_0.25_16 on ")
-    for part in ("inputs", "outputs"):
-        stored = np.load(io.BytesIO(files[f"golden/{part}.npy"]))
-        np.testing.assert_array_equal(stored, getattr(made.golden, part))
+    for part in ("input", "output"):
+        for i, values in enumerate(getattr(made.golden, f"{part}s")):
+            stored = np.load(io.BytesIO(files[f"golden/{part}_{i}.npy"]))
+            np.testing.assert_array_equal(stored, values)
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -149,8 +149,8 @@ def test_verify_counts_the_golden_vectors(rpi: tuple[Path, Deployment]) -> None:
     said = run(folder, "--verify", "--json")
     assert said.returncode == 0, said.stderr
     result = json.loads(said.stdout)
-    (actual,) = litert.run(made.tflite, [made.golden.inputs])
-    steps = np.abs(actual.astype(int) - made.golden.outputs)
+    (actual,) = litert.run(made.tflite, [made.golden.inputs[0][:, 0]])
+    steps = np.abs(actual.astype(int) - made.golden.outputs[0][:, 0])
     assert result["vectors"] == result["same_class"] == 4
     assert result["bit_exact"] == int(np.sum(steps.max(axis=1) == 0))
     assert result["largest_difference"] == steps.max()
@@ -159,7 +159,7 @@ def test_verify_counts_the_golden_vectors(rpi: tuple[Path, Deployment]) -> None:
 @pytest.mark.slow
 def test_verify_fails_on_other_classes_and_on_damage(tmp_path: Path) -> None:
     made = deployment("raspberry_pi_4")
-    spoiled = replace(made.golden, outputs=np.roll(made.golden.outputs, 1, axis=1))
+    spoiled = replace(made.golden, outputs=(np.roll(made.golden.outputs[0], 1, axis=-1),))
     folder, _ = bundle(tmp_path / "spoiled", "rpi", golden=spoiled)
     assert run(folder, "--verify").returncode == 1
     folder, _ = bundle(tmp_path / "damaged", "rpi")

@@ -83,7 +83,7 @@ def test_settings_and_golden_vectors_mean_what_the_deployment_says(
     assert lines[0] == f"{made.arena.arena_bytes} 16 16 3 5"
     assert lines[1] == "0.0078125 -1 0.00390625 -128"
     assert tuple(lines[2:7]) == LABELS
-    expected = (made.preprocessing.table(), made.golden.inputs, made.golden.outputs)
+    expected = (made.preprocessing.table(), made.golden.inputs[0], made.golden.outputs[0])
     for line, values in zip(lines[7:], expected, strict=True):
         np.testing.assert_array_equal(np.array(line.split(), int), values.reshape(-1))
 
@@ -157,10 +157,11 @@ def test_commands_of_the_readme_follow_the_core() -> None:
 
 
 def test_golden_vectors_are_cut_to_what_flash_can_hold() -> None:
-    golden = Golden(np.zeros((9, 100, 100, 3), np.int8), np.zeros((9, 10), np.int8))
-    assert len(self_test_vectors(golden).inputs) == len(self_test_vectors(golden).outputs) == 2
-    large = Golden(np.zeros((3, 224, 224, 3), np.int8), np.zeros((3, 10), np.int8))
-    assert len(self_test_vectors(large).inputs) == 1
+    golden = Golden((np.zeros((9, 1, 100, 100, 3), np.int8),), (np.zeros((9, 1, 10), np.int8),))
+    kept = self_test_vectors(golden)
+    assert len(kept) == len(kept.inputs[0]) == len(kept.outputs[0]) == 2
+    large = Golden((np.zeros((3, 1, 224, 224, 3), np.int8),), (np.zeros((3, 1, 10), np.int8),))
+    assert len(self_test_vectors(large)) == 1
 
 
 def test_a_model_that_does_not_fit_is_refused() -> None:
