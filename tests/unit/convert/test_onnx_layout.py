@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_cases import Onnx, assert_matches, ops_of, random
+from onnx_cases import assert_matches, ops_of
+from support.onnx_models import Onnx, random
 
 from edgekit.convert.onnx_graph import read
 from edgekit.convert.onnx_layout import View, over_split

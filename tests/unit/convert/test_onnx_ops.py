@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx_cases import Onnx, assert_matches, ops_of, random
+from onnx_cases import assert_matches, ops_of
+from support.onnx_models import Onnx, random
 
 from edgekit.graph import ops
 from edgekit.graph.ops import Activation, Padding

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from onnx_cases import Onnx, random
+from support.onnx_models import Onnx, random
 
 from edgekit.convert.onnx_graph import CONVERTERS, read
 from edgekit.errors import EdgekitError, InputError, UnsupportedError, UsageError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_cases import assert_matches, ops_of, random
+from onnx_cases import assert_matches, ops_of
+from support.onnx_models import random
 
 torch = pytest.importorskip("torch", reason="needs torch")
 
