@@ -6,11 +6,15 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.format import read_array
 
+from edgekit.emit.bundle import Bundle
+from edgekit.errors import InputError
 from edgekit.graph.ir import Graph, Tensor
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
@@ -129,6 +133,29 @@ def golden_files(golden: Golden) -> dict[str, bytes]:
     inputs = {GOLDEN_INPUT_FILE.format(i): _npy(values) for i, values in enumerate(golden.inputs)}
     outputs = {GOLDEN_OUTPUT_FILE.format(i): _npy(v) for i, v in enumerate(golden.outputs)}
     return inputs | outputs
+
+
+def read_golden(bundle: Bundle) -> Golden:
+    """The golden vectors of a bundle.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    return Golden(_stored(bundle, GOLDEN_INPUT_FILE), _stored(bundle, GOLDEN_OUTPUT_FILE))
+
+
+def _stored(bundle: Bundle, pattern: str) -> tuple[Values, ...]:
+    files = list(takewhile(bundle.__contains__, map(pattern.format, count())))
+    if not files:
+        raise InputError(f"The bundle {bundle.path} has no {pattern.format(0)}.")
+    try:
+        return tuple(
+            read_array(io.BytesIO(bundle.read(file)), allow_pickle=False) for file in files
+        )
+    except ValueError as error:
+        raise InputError(
+            f"The golden vectors of the bundle {bundle.path} are no arrays."
+        ) from error
 
 
 def _npy(array: Values) -> bytes:

@@ -1,5 +1,4 @@
 import ast
-import io
 import os
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 from support.deployments import LABELS, deployment
 
 from edgekit.backends import registry
-from edgekit.backends.base import Deployment
-from edgekit.errors import UsageError
+from edgekit.backends.base import Deployment, Golden, golden_files, read_golden
+from edgekit.emit.bundle import read_bundle, write_bundle
+from edgekit.errors import InputError, UsageError
 from edgekit.plan import boards
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -46,10 +46,28 @@ def test_bundle_holds_models_labels_and_golden_vectors(name: str) -> None:
     assert files["model.onnx"] == made.onnx
     assert files["labels.txt"].decode().splitlines() == list(LABELS)
     assert files["README.md"].startswith(b"# toy_0.25_16 on ")
-    for part in ("input", "output"):
-        for i, values in enumerate(getattr(made.golden, f"{part}s")):
-            stored = np.load(io.BytesIO(files[f"golden/{part}_{i}.npy"]))
+
+
+def test_golden_vectors_survive_the_bundle(tmp_path: Path) -> None:
+    made = of_backend("rpi")
+    golden = Golden((*made.golden.inputs, np.float32([[[0.5]]])), made.golden.outputs * 11)
+    written = read_bundle(write_bundle(tmp_path / "b", golden_files(golden), provenance={}))
+    assert len(written.names) == 2 + 11
+    back = read_golden(written)
+    for name in ("inputs", "outputs"):
+        for stored, values in zip(getattr(back, name), getattr(golden, name), strict=True):
+            assert stored.dtype == values.dtype
             np.testing.assert_array_equal(stored, values)
+
+
+@pytest.mark.parametrize("data", [b"", b"no array"])
+def test_golden_vectors_that_are_none_are_refused(tmp_path: Path, data: bytes) -> None:
+    empty = read_bundle(write_bundle(tmp_path / "a", {}, provenance={}))
+    with pytest.raises(InputError, match=r"has no golden/input_0\.npy"):
+        read_golden(empty)
+    files = {"golden/input_0.npy": data, "golden/output_0.npy": data}
+    with pytest.raises(InputError, match="are no arrays"):
+        read_golden(read_bundle(write_bundle(tmp_path / "b", files, provenance={})))
 
 
 @pytest.mark.parametrize("name", registry.names())

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from edgekit.emit import bundle
-from edgekit.emit.bundle import claim, read_manifest, write_bundle
-from edgekit.errors import OutputError
+from edgekit.emit.bundle import claim, read_bundle, write_bundle
+from edgekit.emit.folder import PARTIAL
+from edgekit.errors import InputError, OutputError
 
 FILES = {
     "model.tflite": b"\x01\x02",
@@ -75,7 +75,7 @@ def test_an_older_bundle_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
-    assert read_manifest(write(tmp_path / "b")) is not None
+    assert read_bundle(write(tmp_path / "b")).names == tuple(sorted(FILES))
 
 
 def test_foreign_folders_are_refused_and_kept(tmp_path: Path) -> None:
@@ -91,6 +91,49 @@ def test_own_files_inside_a_bundle_are_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"not edgekit's: notes\.txt"):
         write(path)
     assert content(path)["notes.txt"] == b"mine"
+
+
+def test_files_somebody_changed_are_refused_and_kept(tmp_path: Path) -> None:
+    path = write(tmp_path / "b")
+    (path / "src/main.cc").write_text("int main() { my_camera(); }\n")
+    with pytest.raises(OutputError, match=r"changed after edgekit wrote them: src/main\.cc") as e:
+        write(path)
+    assert "-o/--output" in e.value.hint
+    assert b"my_camera" in content(path)["src/main.cc"]
+    (path / "src/main.cc").unlink()
+    write(path)
+
+
+def test_what_the_readme_asks_for_stays_while_its_source_does(tmp_path: Path) -> None:
+    more = {"compiled.bin": "model.tflite"}
+    path = write(tmp_path / "b", additions=more)
+    (path / "compiled.bin").write_bytes(b"by another tool")
+    with claim(path) as target:
+        assert target.notices(FILES, more) == [
+            "compiled.bin stays in the bundle: the model it was made from has not changed."
+        ]
+    write(path, {**FILES, "run.py": b"new"}, additions=more)
+    assert content(path)["compiled.bin"] == b"by another tool"
+    assert "compiled.bin" not in read_bundle(path)
+    other = {**FILES, "model.tflite": b"\x03"}
+    with claim(path) as target:
+        (notice,) = target.notices(other, more)
+        assert notice.startswith("compiled.bin was made from an older model and goes with it")
+    write(path, other, additions=more)
+    assert "compiled.bin" not in content(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "additions"),
+    [(FILES, {}), ({"run.py": b"1"}, {}), ({**FILES, "compiled.bin": b"ours"}, {})],
+)
+def test_additions_go_with_the_bundle_that_knew_them(
+    tmp_path: Path, files: dict[str, bytes], additions: dict[str, str]
+) -> None:
+    path = write(tmp_path / "b", additions={"compiled.bin": "model.tflite"})
+    (path / "compiled.bin").write_bytes(b"by another tool")
+    write(path, files, additions=additions)
+    assert content(path).get("compiled.bin") == files.get("compiled.bin")
 
 
 def test_files_and_links_in_the_way_are_refused(tmp_path: Path) -> None:
@@ -167,7 +210,7 @@ def test_leftovers_of_a_killed_build_are_cleared_and_its_old_bundle_restored(
     tmp_path: Path,
 ) -> None:
     path = write(tmp_path / "b", {"old.txt": b"old"})
-    left = tmp_path / f".b.xyz{bundle._PARTIAL}"
+    left = tmp_path / f".b.xyz{PARTIAL}"
     left.mkdir()
     path.rename(left / "old")
     with claim(path):
@@ -210,3 +253,69 @@ def test_a_failed_block_frees_the_folder(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), claim(tmp_path / "b"):
         raise ZeroDivisionError
     assert only(tmp_path) == []
+
+
+def test_a_bundle_reads_as_it_was_written(tmp_path: Path) -> None:
+    made = read_bundle(write(tmp_path / "b", report={"top1": 91.5}))
+    assert {name: made.read(name) for name in made.names} == FILES
+    assert made.provenance == ORIGIN
+    assert made.report() == {"top1": 91.5}
+    assert "run.py" in made and "absent" not in made
+    assert read_bundle(write(tmp_path / "c")).report() is None
+    with pytest.raises(InputError, match="has no absent"):
+        made.read("absent")
+
+
+def test_damage_names_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "b", report={})
+    (path / "model.tflite").write_bytes(b"\x01\x03")
+    (path / "run.py").unlink()
+    (path / "src/main.cc").write_bytes(FILES["src/main.cc"] + b"\n")
+    (path / "report.json").write_bytes(b"{")
+    made = read_bundle(path)
+    for name in ("model.tflite", "src/main.cc"):
+        with pytest.raises(InputError, match=f"damaged: {name} is not as edgekit wrote it"):
+            made.read(name)
+    with pytest.raises(InputError, match=r"damaged: run\.py cannot be read \(No such file"):
+        made.read("run.py")
+    with pytest.raises(InputError, match=r"report\.json is damaged"):
+        made.report()
+
+
+def test_what_is_no_bundle_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name, words in (("absent", "not exist"), ("file", "not a folder"), ("", "no manifest")):
+        with pytest.raises(InputError, match=words):
+            read_bundle(tmp_path / name)
+
+
+ENTRY = {"path": "a", "bytes": 1, "sha256": "0"}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "[]",
+        "nothing",
+        "[" * 100_000,
+        {"format": "other"},
+        {"files": None},
+        {"files": ["a"]},
+        {"files": [{**ENTRY, "path": "../a"}]},
+        {"files": [{**ENTRY, "bytes": "1"}]},
+        {"files": [ENTRY], "additions": {"b": "absent"}},
+        {"files": [ENTRY], "additions": {"../b": "a"}},
+        {"files": [ENTRY], "additions": {"b": []}},
+        {"files": [ENTRY], "provenance": None},
+    ],
+)
+def test_hostile_manifests_are_refused_by_readers_and_builds(
+    tmp_path: Path, manifest: str | dict[str, Any]
+) -> None:
+    if isinstance(manifest, dict):
+        manifest = json.dumps({"format": "edgekit-bundle", "provenance": {}, **manifest})
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        read_bundle(tmp_path)
+    with pytest.raises(OutputError, match="did not write"):
+        write(tmp_path)
