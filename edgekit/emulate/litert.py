@@ -7,14 +7,15 @@ results may differ from TFLite Micro's by a step or more (docs/int8.md lists how
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from edgekit.emulate.samples import Values, each_sample
-from edgekit.errors import UnsupportedError
+from edgekit.emulate.samples import Sample, Values, each_sample
+from edgekit.errors import MissingToolError, UnsupportedError
 
 
 class Kernels(Enum):
@@ -38,14 +39,8 @@ def run(
         UnsupportedError: LiteRT refuses the model.
         InputError: the inputs do not fit the model.
     """
-    interpreter = _interpreter(tflite, kernels, threads, keep=False)
-    outputs = [details["index"] for details in interpreter.get_output_details()]
-
-    def invoke(sample: list[Values]) -> list[Values]:
-        _invoke(interpreter, sample)
-        return [interpreter.get_tensor(index) for index in outputs]
-
-    return each_sample(inputs, _border(interpreter), invoke)
+    interpreter = Interpreter(tflite, kernels, threads=threads)
+    return each_sample(inputs, interpreter.border, interpreter)
 
 
 def tensors(
@@ -55,48 +50,87 @@ def tensors(
 
     Tensors that the runtime gave no storage are left out.
     """
-    interpreter = _interpreter(tflite, kernels, threads=1, keep=True)
-    _invoke(interpreter, inputs)
-    values = {}
-    for details in interpreter.get_tensor_details():
-        try:
-            values[details["name"]] = interpreter.get_tensor(details["index"])
-        except ValueError:
-            continue
-    return values
+    interpreter = Interpreter(tflite, kernels, keep=True)
+    interpreter(inputs)
+    found = {name: interpreter.tensor(number) for name, number in interpreter.names()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def _interpreter(tflite: bytes, kernels: Kernels, threads: int, keep: bool) -> Any:
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+class Interpreter:
+    """LiteRT's interpreter, tensors allocated.
 
-    resolver = {
-        Kernels.REFERENCE: OpResolverType.BUILTIN_REF,
-        Kernels.XNNPACK: OpResolverType.AUTO,
-    }[kernels]
-    try:
-        with warnings.catch_warnings():
+    Args:
+        tflite: the model.
+        kernels: which implementation.
+        threads: how many compute.
+        keep: leave every activation where `tensor` finds it.
+
+    Attributes:
+        border: (shape, dtype) of the inputs.
+
+    Raises:
+        MissingToolError: LiteRT is not installed.
+        UnsupportedError: LiteRT refuses the model.
+    """
+
+    def __init__(
+        self, tflite: bytes, kernels: Kernels, *, threads: int = 1, keep: bool = False
+    ) -> None:
+        runtime = _runtime()
+        resolver = {
+            Kernels.REFERENCE: runtime.OpResolverType.BUILTIN_REF,
+            Kernels.XNNPACK: runtime.OpResolverType.AUTO,
+        }[kernels]
+        with _refusals(), warnings.catch_warnings():
             # Keeping all tensors costs memory, which is what the warning says.
             warnings.simplefilter("ignore", UserWarning)
-            interpreter = Interpreter(
+            self._runtime = runtime.Interpreter(
                 model_content=tflite,
                 num_threads=threads,
                 experimental_op_resolver_type=resolver,
                 experimental_preserve_all_tensors=keep,
             )
-        interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        raise UnsupportedError(f"LiteRT refuses this model: {error}") from error
+            self._runtime.allocate_tensors()
+        self._inputs = [details["index"] for details in self._runtime.get_input_details()]
+        self._outputs = [details["index"] for details in self._runtime.get_output_details()]
+        self.border = [
+            (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
+            for details in self._runtime.get_input_details()
+        ]
+
+    def __call__(self, sample: Sample) -> list[Values]:
+        """One sample's outputs."""
+        with _refusals():
+            for index, value in zip(self._inputs, sample, strict=True):
+                self._runtime.set_tensor(index, np.ascontiguousarray(value))
+            self._runtime.invoke()
+            return [self._runtime.get_tensor(index) for index in self._outputs]
+
+    def tensor(self, number: int) -> Values | None:
+        """A tensor of the last sample, by its number in the file; None if it was not stored."""
+        try:
+            value: Values = self._runtime.get_tensor(number)
+        except ValueError:
+            return None
+        return value
+
+    def names(self) -> Iterator[tuple[str, int]]:
+        """Every tensor's name and number."""
+        for details in self._runtime.get_tensor_details():
+            yield details["name"], details["index"]
+
+
+def _runtime() -> Any:
+    try:
+        from ai_edge_litert import interpreter
+    except ImportError as error:
+        raise MissingToolError("LiteRT is not installed.", hint="pip install edgekit") from error
     return interpreter
 
 
-def _border(interpreter: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
-    return [
-        (tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
-        for details in interpreter.get_input_details()
-    ]
-
-
-def _invoke(interpreter: Any, sample: Sequence[Values]) -> None:
-    for details, value in zip(interpreter.get_input_details(), sample, strict=True):
-        interpreter.set_tensor(details["index"], np.ascontiguousarray(value))
-    interpreter.invoke()
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise UnsupportedError(f"LiteRT refuses this model: {error}") from error

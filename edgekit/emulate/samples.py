@@ -1,17 +1,95 @@
-"""Cut a batch into the samples an interpreter takes, and join what it answers."""
+"""Samples: cut what a user or a bundle gives into what an interpreter takes.
+
+Arrays enter; `stacked` arrays leave: n samples in front of a tensor's whole shape, in its type, so
+(n, 1, 96, 96, 3) for a tensor (1, 96, 96, 3). Refused: arrays of another shape.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import InputError
+from edgekit.graph.execute import run
+from edgekit.graph.ir import DType, Graph, Node, Tensor
+from edgekit.graph.ops import Quantize
 
 Values = npt.NDArray[Any]
+Sample = Sequence[Values]  # one array a model input, each of the tensor's shape
 Border = Sequence[tuple[tuple[int, ...], np.dtype[Any]]]
+
+
+def stacked(values: Values, tensor: Tensor) -> Values:
+    """An array as samples of an input tensor.
+
+    Args:
+        values: (n, *shape), or one sample of exactly the shape, or where that begins with 1, a
+            batch n in its place. Values of the tensor's type are taken as they are; any other
+            numbers are real values, which a quantized tensor's scale turns into integers.
+        tensor: of a graph's input.
+
+    Raises:
+        InputError: the shape fits in none of these ways, or there are no samples.
+    """
+    if values.shape == tensor.shape:
+        samples = values[None]
+    elif values.shape[1:] == tensor.shape:
+        samples = values
+    elif tensor.shape[:1] == (1,) and values.shape[1:] == tensor.shape[1:]:
+        samples = values[:, None]
+    else:
+        shape = ", ".join(map(str, tensor.shape))
+        raise InputError(
+            f"Input '{tensor.name}' has shape {tensor.shape}, {values.shape} was given.",
+            hint=f"Give one sample ({shape}) or n of them: (n, {shape}).",
+        )
+    if len(samples) == 0:
+        raise InputError(f"There are no samples for input '{tensor.name}'.")
+    return samples if samples.dtype == tensor.dtype.numpy else _of_type(samples, tensor)
+
+
+def _of_type(reals: Values, tensor: Tensor) -> Values:
+    if reals.dtype.kind not in "biuf" or not np.isfinite(reals).all():
+        raise InputError(f"The samples for input '{tensor.name}' must be finite numbers.")
+    if tensor.quantization is None:
+        return reals.astype(tensor.dtype.numpy)
+    source = Tensor("real", reals.shape, DType.FLOAT32)
+    target = Tensor("quantized", reals.shape, tensor.dtype, tensor.quantization)
+    node = Node("quantize", Quantize(), (source.name,), (target.name,))
+    tensors = {source.name: source, target.name: target}
+    graph = Graph("input", tensors, (node,), (source.name,), (target.name,))
+    (quantized,) = run(graph, [reals.astype(np.float32)])
+    return quantized
+
+
+def each(inputs: Sequence[Values]) -> Iterator[list[Values]]:
+    """The samples of stacked arrays, one after the other.
+
+    Raises:
+        InputError: the arrays hold different numbers of samples.
+    """
+    counts = sorted({len(value) for value in inputs})
+    if len(counts) > 1:
+        raise InputError(f"The inputs hold different numbers of samples: {counts}.")
+    for sample in zip(*inputs, strict=True):
+        yield list(sample)
+
+
+def reference_outputs(graph: Graph, inputs: Sequence[Values]) -> tuple[Values, ...]:
+    """The graph's own outputs for stacked inputs, stacked: (n, *shape) each."""
+    count = len(inputs[0])
+    shapes = [graph.tensors[name].shape for name in graph.outputs]
+    border = [graph.tensors[name].shape for name in graph.inputs] + shapes
+    if all(shape[:1] == (1,) for shape in border):
+        outputs = run(graph, [value[:, 0] for value in inputs])
+        return tuple(
+            value.reshape(count, *shape) for value, shape in zip(outputs, shapes, strict=True)
+        )
+    results = [run(graph, sample) for sample in each(inputs)]
+    return tuple(np.stack(output) for output in zip(*results, strict=True))
 
 
 def each_sample(

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.emulate.samples import Values, each_sample
+from edgekit.emulate.samples import Border, Sample, Values, each_sample
 from edgekit.errors import DoesNotFitError, MissingToolError, UnsupportedError
 
 # More than any microcontroller has; untouched pages cost nothing.
@@ -51,29 +51,55 @@ def run(
             f"An arena of {arena_bytes} bytes is too small for this model.",
             hint=f"The smallest that works on this host has {least} bytes.",
         )
-    interpreter = load(tflite, arena_bytes or HOST_ARENA_BYTES)
-    outputs = range(len(_details(interpreter.get_output_details)))
-
-    def invoke(sample: list[Values]) -> list[Values]:
-        for index, value in enumerate(sample):
-            interpreter.set_input(np.ascontiguousarray(value), index)
-        interpreter.invoke()
-        return [interpreter.get_output(index) for index in outputs]
-
-    with _refusals():
-        return each_sample(inputs, _details(interpreter.get_input_details), invoke)
+    interpreter = Interpreter(tflite, arena_bytes or HOST_ARENA_BYTES)
+    return each_sample(inputs, interpreter.border, interpreter)
 
 
-def load(tflite: bytes, arena_bytes: int = HOST_ARENA_BYTES) -> Any:
+class Interpreter:
     """The wheel's interpreter, tensors allocated.
+
+    Args:
+        tflite: the model.
+        arena_bytes: for one that is too small use another process: it may crash this one.
+        keep: leave every activation where `tensor` finds it. Takes more memory than the target.
+
+    Attributes:
+        border: (shape, dtype) of the inputs.
 
     Raises:
         MissingToolError: the `tflite-micro` wheel is not installed.
         UnsupportedError: TFLite Micro refuses the model (or the arena), with its own reason.
     """
-    runtime = _runtime()
-    with _refusals():
-        return runtime.Interpreter.from_bytes(tflite, arena_size=arena_bytes)
+
+    def __init__(
+        self, tflite: bytes, arena_bytes: int = HOST_ARENA_BYTES, *, keep: bool = False
+    ) -> None:
+        runtime = _runtime()
+        configs = runtime.InterpreterConfig
+        with _refusals():
+            self._wheel = runtime.Interpreter.from_bytes(
+                tflite,
+                arena_size=arena_bytes,
+                intrepreter_config=(
+                    configs.kPreserveAllTensors if keep else configs.kAllocationRecording
+                ),
+            )
+        self.border = _details(self._wheel.get_input_details)
+        self._outputs = len(_details(self._wheel.get_output_details))
+
+    def __call__(self, sample: Sample) -> list[Values]:
+        """One sample's outputs."""
+        with _refusals():
+            for index, value in enumerate(sample):
+                self._wheel.set_input(np.ascontiguousarray(value), index)
+            self._wheel.invoke()
+            return [self._wheel.get_output(index) for index in range(self._outputs)]
+
+    def tensor(self, number: int) -> Values:
+        """An activation of the last sample, by its number in the file, which must exist."""
+        found = self._wheel.GetTensor(number, 0)
+        value: Values = found["tensor_data"]
+        return value.reshape(found["shape"])
 
 
 def smallest_arena(tflite: bytes) -> int:
@@ -85,7 +111,7 @@ def smallest_arena(tflite: bytes) -> int:
         MissingToolError: the `tflite-micro` wheel is not installed.
         UnsupportedError: TFLite Micro refuses the model in any arena.
     """
-    load(tflite)
+    Interpreter(tflite)
     too_small, enough = LEAST_ARENA_BYTES - ARENA_ALIGNMENT_BYTES, HOST_ARENA_BYTES
     while enough - too_small > ARENA_ALIGNMENT_BYTES:
         tried = _probe(tflite, too_small, enough)
@@ -119,7 +145,7 @@ def _runtime() -> Any:
     return runtime
 
 
-def _details(of_index: Any) -> list[tuple[tuple[int, ...], np.dtype[Any]]]:
+def _details(of_index: Any) -> Border:
     """(shape, dtype) of input or output 0, 1, ...; the wheel ends the row with an error."""
     found: list[tuple[tuple[int, ...], np.dtype[Any]]] = []
     with _stderr():

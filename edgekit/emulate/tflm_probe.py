@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from edgekit.emulate.tflm import ARENA_ALIGNMENT_BYTES, load
+from edgekit.emulate.tflm import ARENA_ALIGNMENT_BYTES, Interpreter
 from edgekit.errors import UnsupportedError
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         size = too_small + (steps + 1) // 2 * ARENA_ALIGNMENT_BYTES
         print(size, end=" ", flush=True)
         try:
-            load(tflite, size).invoke()
+            Interpreter(tflite, size)(())
         except UnsupportedError:
             print("small", flush=True)
             too_small = size
