@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 from safetensors.numpy import load_file, save_file
 
 from edgekit.convert import tflite_reader

@@ -7,7 +7,7 @@ import pytest
 from onnx_cases import assert_matches, ops_of
 from support.onnx_models import random
 
-torch = pytest.importorskip("torch", reason="needs torch")
+torch = pytest.importorskip("torch", reason="needs edgekit[train]")
 
 from torch import nn  # noqa: E402
 from torch_nets import exported, network  # noqa: E402

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from torch import nn
 

@@ -1,6 +1,9 @@
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from safetensors.torch import save_file
 from torch import nn

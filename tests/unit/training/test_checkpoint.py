@@ -2,6 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from training_cases import assert_equal_states
 

@@ -1,3 +1,7 @@
+import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from training_cases import network
 

@@ -3,6 +3,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from training_cases import PREPROCESSING, QUICK, assert_equal_states, dataset, network
 

@@ -1,4 +1,7 @@
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 
 from edgekit.training.optimizer import Weights, update

@@ -1,6 +1,9 @@
 import copy
 
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from torch import nn
 from torch.nn import functional

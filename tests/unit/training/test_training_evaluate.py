@@ -2,6 +2,9 @@ import math
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 from training_cases import PREPROCESSING, dataset, network
 

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 from training_cases import PREPROCESSING, QUICK, assert_equal_states, dataset
 
 from edgekit import data

@@ -2,6 +2,9 @@ import threading
 import time
 
 import pytest
+
+pytest.importorskip("torch", reason="needs edgekit[train]")
+
 import torch
 
 from edgekit.errors import UsageError
