@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit import extras
 from edgekit.emulate.samples import Border, Sample, Values, each_sample
 from edgekit.errors import DoesNotFitError, MissingToolError, UnsupportedError
 
@@ -130,18 +131,15 @@ def _probe(tflite: bytes, too_small: int, enough: int) -> list[tuple[int, str]]:
     if not lines:
         raise MissingToolError(
             f"The arena probe did not start: {child.stderr.decode().strip()[-200:]}",
-            hint="pip install edgekit[emulate]",
+            hint="pip install 'edgekit[emulate]'",
         )
     return [(int(line[0]), line[1] if len(line) > 1 else "crash") for line in lines]
 
 
 def _runtime() -> Any:
-    try:
-        from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise MissingToolError(
-            "The TFLite Micro interpreter is not installed.", hint="pip install edgekit[emulate]"
-        ) from error
+    extras.require("emulate")
+    from tflite_micro.python.tflite_micro import runtime
+
     return runtime
 
 

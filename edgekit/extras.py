@@ -1,0 +1,36 @@
+"""The optional parts of an installation: what edgekit's light core works without.
+
+The name of an extra (`pip install 'edgekit[NAME]'`) enters; nothing leaves, or one error that says
+what to install. Call it before any work is done: nobody should wait for a failure.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from edgekit.errors import MissingToolError
+
+# Extra -> the modules its packages bring; the same extras as in pyproject.toml.
+MODULES = {
+    "train": ("torch", "torch_pruning", "onnxsim", "safetensors"),
+    "emulate": ("tflite_micro",),
+}
+_HINTS = {
+    "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
+    "emulate": "pip install 'edgekit[emulate]', on Linux with an x86-64 processor.",
+}
+
+
+def require(extra: str) -> None:
+    """Nothing if an extra is installed; its modules are looked for, not imported.
+
+    Raises:
+        MissingToolError: one of them is missing.
+    """
+    missing = [module for module in MODULES[extra] if find_spec(module) is None]
+    if missing:
+        raise MissingToolError(
+            f"This needs edgekit's '{extra}' extra: {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not installed.",
+            hint=_HINTS[extra],
+        )
