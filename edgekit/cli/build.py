@@ -1,4 +1,4 @@
-"""`edgekit build`: from an architecture to a bundle."""
+"""`edgekit build`: from an architecture, or somebody's model, to a bundle."""
 
 from __future__ import annotations
 
@@ -12,21 +12,58 @@ from edgekit.cli.console import progress_bars
 from edgekit.errors import AccuracyDropError
 
 
+def _numbers(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """ "1,2.5" -> (1.0, 2.5)."""
+    try:
+        return None if value is None else tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is not a list of numbers") from None
+
+
 @click.command(
     epilog="""\b
 Examples:
   edgekit build mobilenet_v1 --alpha 0.25 --rho 0.571 --target coral
   edgekit build mobilenet_v1 --alpha 0.5 --resolution 96 --target tflm --board nucleo_h743zi
   edgekit build mobilenet_v1 --alpha 0.25 --data photos/ --target rpi --max-drop 1 --json
+  edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
+      --target coral
+  edgekit build --model keywords_int8.tflite --target tflm
 """
 )
-@click.argument("arch")
+@click.argument("arch", required=False)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="A ready .onnx (float32) or .tflite (int8) instead of an architecture.",
+)
 @click.option("--target", required=True, help="What to build for: coral, rpi or tflm.")
 @click.option("--board", help="Which board; the target's usual one if not given.")
 @click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier.")
 @click.option("--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier.")
 @click.option("--resolution", type=int, help="Input height and width in pixels, instead of --rho.")
 @click.option("--data", help="Folder of class folders, or 'fashion_mnist'. Default: embedded set.")
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path),
+    help="A .npy of inputs (n, ...) to calibrate a --model that reads no pictures.",
+)
+@click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line.")
+@click.option(
+    "--mean",
+    callback=_numbers,
+    metavar="N,..",
+    help="Of the pictures' pixels (0..255), 1 or 3 numbers.",
+)
+@click.option("--std", callback=_numbers, metavar="N,..", help="Their deviation, likewise.")
+@click.option("--color", type=click.Choice(["RGB", "BGR", "L"]), help="Channel order.")
+@click.option(
+    "--resize",
+    type=click.Choice(["stretch", "center_crop"]),
+    help="How a picture gets the network's size.",
+)
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
@@ -51,6 +88,9 @@ Examples:
 )
 @click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
 @click.option(
+    "--embedding", is_flag=True, help="Leave the classifier out: the output is a feature vector."
+)
+@click.option(
     "--max-drop",
     type=click.FloatRange(0),
     metavar="PTS",
@@ -64,7 +104,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def build(as_json: bool, quiet: bool, **request: Any) -> None:
-    """Train or load ARCH, quantize it to int8, verify it and bundle it for a target."""
+    """Train or load ARCH (or take --model), quantize to int8, verify, and bundle for a target."""
     from edgekit.pipeline import Request
     from edgekit.pipeline import build as run
 

@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             raise unknown_name("command", name, _COMMANDS)
-        command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
+        command: click.Command = getattr(import_module(_COMMANDS[name][0]), name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

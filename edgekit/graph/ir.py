@@ -43,6 +43,12 @@ class DType(Enum):
         """Bytes of one element."""
         return self.numpy.itemsize
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the greatest value of an integer type."""
+        info = np.iinfo(self.value)
+        return int(info.min), int(info.max)
+
 
 @dataclass(frozen=True, eq=False)
 class Quantization:

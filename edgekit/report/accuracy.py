@@ -23,13 +23,15 @@ class ClassAccuracy:
 
     label: str
     images: int
-    float_top1: float
+    float_top1: float | None
     int8_top1: float
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """Float against int8 on one split.
+
+    Where no float network is known, everything that needs one is None.
 
     Attributes:
         float_top1, int8_top1: percent of the images.
@@ -42,13 +44,13 @@ class Accuracy:
 
     split: str
     images: int
-    float_top1: float
+    float_top1: float | None
     int8_top1: float
-    float_interval: tuple[float, float]
+    float_interval: tuple[float, float] | None
     int8_interval: tuple[float, float]
-    drop: float
-    agreement: float
-    sqnr_db: float
+    drop: float | None
+    agreement: float | None
+    sqnr_db: float | None
     per_class: tuple[ClassAccuracy, ...]
     confusion: tuple[tuple[int, ...], ...]
 
@@ -57,7 +59,7 @@ def compare(
     split: str,
     targets: npt.NDArray[np.int64],
     labels: tuple[str, ...],
-    float_logits: Scores,
+    float_logits: Scores | None,
     int8_logits: Scores,
     int8_outputs: Scores,
 ) -> Accuracy:
@@ -67,32 +69,36 @@ def compare(
         split: name of the split, for the record.
         targets: true classes, shape (n,).
         labels: class names.
-        float_logits: of the float network, shape (n, classes).
+        float_logits: of the float network, shape (n, classes); None if it is not known.
         int8_logits: of the integer network before softmax, dequantized, shape (n, classes).
         int8_outputs: what the integer network puts out (softmax included if it has one); its
             argmax is the prediction, as on the device.
     """
-    float_class, int8_class = float_logits.argmax(axis=1), int8_outputs.argmax(axis=1)
-    float_hits, int8_hits = float_class == targets, int8_class == targets
-    count = len(targets)
-    float_top1, int8_top1 = _percent(float_hits), _percent(int8_hits)
+    int8_class = int8_outputs.argmax(axis=1)
+    int8_hits = int8_class == targets
+    count, int8_top1 = len(targets), _percent(int8_hits)
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     np.add.at(confusion, (targets, int8_class), 1)
+    float_class = None if float_logits is None else float_logits.argmax(axis=1)
+    float_hits = None if float_class is None else float_class == targets
+    float_top1 = None if float_hits is None else _percent(float_hits)
     return Accuracy(
         split=split,
         images=count,
         float_top1=float_top1,
         int8_top1=int8_top1,
-        float_interval=wilson_interval(int(float_hits.sum()), count),
+        float_interval=None
+        if float_hits is None
+        else wilson_interval(int(float_hits.sum()), count),
         int8_interval=wilson_interval(int(int8_hits.sum()), count),
-        drop=float_top1 - int8_top1,
-        agreement=_percent(float_class == int8_class),
-        sqnr_db=sqnr_db(float_logits, int8_logits),
+        drop=None if float_top1 is None else float_top1 - int8_top1,
+        agreement=None if float_class is None else _percent(float_class == int8_class),
+        sqnr_db=None if float_logits is None else sqnr_db(float_logits, int8_logits),
         per_class=tuple(
             ClassAccuracy(
                 label=label,
                 images=int((targets == index).sum()),
-                float_top1=_percent(float_hits[targets == index]),
+                float_top1=None if float_hits is None else _percent(float_hits[targets == index]),
                 int8_top1=_percent(int8_hits[targets == index]),
             )
             for index, label in enumerate(labels)

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgekit.graph.ir import Graph
-from edgekit.models.cost import cost
-from edgekit.models.spec import ModelSpec
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
 from edgekit.report.accuracy import Accuracy
@@ -35,33 +33,38 @@ class Gate:
 
 def document(
     *,
-    spec: ModelSpec,
+    described: Mapping[str, Any],
     graph: Graph,
     tflite: bytes,
-    accuracy: Accuracy,
+    accuracy: Accuracy | None,
+    fidelity_db: float | None,
     gate: Gate | None,
     verified: Mapping[str, Any],
     arena: ArenaPlan,
     target: str,
     board: Board,
     sections: Mapping[str, Any],
-    training: Mapping[str, Any],
+    origin: Mapping[str, Any],
     warnings: Sequence[str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """The report.
 
     Args:
+        described: the "model" section.
+        accuracy: None without labelled pictures.
+        fidelity_db: SQNR of the outputs before softmax; None without a float network.
         sections: what the backend adds, by section ("edgetpu", ...).
         verified: what the comparison with TFLite Micro's interpreter said.
-        training: where the weights came from.
+        origin: where the weights came from.
         seconds: by stage.
         The others: as their stages left them.
     """
     return {
-        "model": {**spec.to_json(), "params": cost(spec).params, "macs": cost(spec).macs},
-        "training": dict(training),
-        "accuracy": _accuracy(accuracy),
+        "model": dict(described),
+        "weights": dict(origin),
+        "accuracy": _accuracy(accuracy) if accuracy else None,
+        "fidelity_db": _finite(fidelity_db),
         "gate": gate.to_json() if gate else None,
         "tflite": {
             "bytes": len(tflite),
@@ -84,8 +87,9 @@ def document(
 
 
 def _accuracy(accuracy: Accuracy) -> dict[str, Any]:
-    """JSON has no infinity: equal logits have no SQNR."""
-    values = asdict(accuracy)
-    if not math.isfinite(accuracy.sqnr_db):
-        values["sqnr_db"] = None
-    return values
+    return {**asdict(accuracy), "sqnr_db": _finite(accuracy.sqnr_db)}
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: equal values have no noise, and no ratio."""
+    return value if value is not None and math.isfinite(value) else None

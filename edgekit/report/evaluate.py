@@ -1,27 +1,46 @@
 """Runs the float and the integer network over a split and compares what they say.
 
-Enter the ONNX file (float, through onnxruntime), the int8 graph (through its reference, bit-exact
-with the chip's kernels) and a split; leaves an `Accuracy`. Memory is bounded by a few images.
+Enter both graphs (the float one may be missing: a TFLite file has none), their preprocessing and a
+split; leaves an `Accuracy`. Integers go through the graph's reference, bit-exact with the chip's
+kernels. Memory is bounded by a few images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.graph.execute import run
-from edgekit.graph.ir import Array, Graph
-from edgekit.graph.ops import Softmax
+from edgekit.graph.ir import Array, DType, Graph
+from edgekit.graph.ops import Dequantize, Softmax
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
-from edgekit.report.accuracy import Accuracy, Scores, compare
+from edgekit.report.accuracy import Accuracy, Scores, compare, sqnr_db
 
 _CHUNK = 16  # images at once: enough for BLAS, few enough to stay in the cache
 _Part = tuple[Scores, Scores, Scores]
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """The two networks that are compared.
+
+    Attributes:
+        float_graph: None where only the integer network is known.
+        trained: the float network's contract.
+        graph: the integer network.
+        deployed: its contract, of the same size, with the input quantization.
+    """
+
+    float_graph: Graph | None
+    trained: Preprocessing
+    graph: Graph
+    deployed: Preprocessing
 
 
 class Images(Protocol):
@@ -38,11 +57,8 @@ class Images(Protocol):
 
 
 def evaluate(
-    onnx_model: bytes,
-    graph: Graph,
+    networks: Networks,
     images: Images,
-    trained: Preprocessing,
-    deployed: Preprocessing,
     *,
     split: str,
     labels: tuple[str, ...],
@@ -52,54 +68,73 @@ def evaluate(
     """Compare the float and the integer network on every image of a split.
 
     Args:
-        onnx_model: the float network, input (1 or N, 3, H, W), output logits.
-        graph: the int8 network made from it.
+        networks: both.
         images: the split.
-        trained: the float network's contract.
-        deployed: the int8 network's, of the same size, with its input quantization.
         split: its name, for the record and the progress bar.
         labels: class names.
         threads: chunks evaluated at the same time.
     """
-    session = _float_session(onnx_model)
     count = len(images.targets)
     chunks = [np.arange(at, min(at + _CHUNK, count)) for at in range(0, count, _CHUNK)]
 
     def scores(chunk: npt.NDArray[np.int64]) -> _Part:
-        pixels = images.pixels(chunk, deployed)
-        return session(trained.normalize(pixels)), *_integer(graph, deployed, pixels)
+        pixels = images.pixels(chunk, networks.deployed)
+        return _floats(networks, pixels), *_integers(networks, pixels)
 
     parts: list[_Part] = []
     for part in _in_order(scores, chunks, threads):
         parts.append(part)
         progress(f"evaluate on {split}", min(len(parts) * _CHUNK, count), count)
-    float_logits, int8_logits, outputs = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
+    floats, logits, outputs = zip(*parts, strict=True)
+    float_logits = None if networks.float_graph is None else np.concatenate(floats)
+    return compare(
+        split,
+        images.targets,
+        labels,
+        float_logits,
+        np.concatenate(logits),
+        np.concatenate(outputs),
     )
-    return compare(split, images.targets, labels, float_logits, int8_logits, outputs)
 
 
-def _float_session(onnx_model: bytes) -> Callable[[Scores], Scores]:
-    """(n, H, W, C) normalized images -> logits (n, classes), by onnxruntime on one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(onnx_model, options, ["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-
-    def logits(images: Scores) -> Scores:
-        (scores,) = session.run(None, {name: np.ascontiguousarray(images.transpose(0, 3, 1, 2))})
-        return np.asarray(scores, np.float32)
-
-    return logits
+def network_input(
+    graph: Graph, contract: Preprocessing, pixels: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.generic]:
+    """Pixels (n, H, W, C) as the graph's only input reads them: int8, uint8 or float32."""
+    dtype = graph.tensors[graph.inputs[0]].dtype
+    if dtype is DType.FLOAT32:
+        return contract.normalize(pixels)
+    integers = contract.quantize(pixels)
+    # A legacy uint8 input is the int8 one plus 128: the same bits with the highest one flipped.
+    return integers.view(np.uint8) ^ np.uint8(128) if dtype is DType.UINT8 else integers
 
 
-def _integer(
-    graph: Graph, preprocessing: Preprocessing, pixels: npt.NDArray[np.uint8]
-) -> tuple[Scores, Scores]:
-    """Logits before softmax and the outputs of the int8 graph, both dequantized."""
+def fidelity_db(float_graph: Graph, graph: Graph, reals: Scores, integers: Array) -> float:
+    """SQNR of the integer network's output (before softmax) on the same samples, in decibels.
+
+    Args:
+        reals: the float network's inputs, (n, ...).
+        integers: the same samples as the integer network reads them.
+    """
+    (expected,) = run(_before_softmax(float_graph), [reals])
+    shorter = _before_softmax(graph)
+    (output,) = run(shorter, [integers])
+    rows = expected.astype(np.float32).reshape(len(reals), -1)
+    return sqnr_db(rows, _dequantized(shorter, shorter.outputs[0], output))
+
+
+def _floats(networks: Networks, pixels: npt.NDArray[np.uint8]) -> Scores:
+    """The float network's logits (n, classes); empty where there is none."""
+    if networks.float_graph is None:
+        return np.zeros((len(pixels), 0), np.float32)
+    shorter = _before_softmax(networks.float_graph)
+    (logits,) = run(shorter, [networks.trained.normalize(pixels)])
+    return logits.astype(np.float32, copy=False).reshape(len(pixels), -1)
+
+
+def _integers(networks: Networks, pixels: npt.NDArray[np.uint8]) -> tuple[Scores, Scores]:
+    """Logits before softmax and the outputs of the integer graph, both dequantized."""
+    graph = networks.graph
     logits_name = _logits_of(graph)
     seen: list[Scores] = []
 
@@ -107,21 +142,33 @@ def _integer(
         if name == logits_name:
             seen.append(_dequantized(graph, name, value))
 
-    (output,) = run(graph, [preprocessing.quantize(pixels)], watch)
+    (output,) = run(graph, [network_input(graph, networks.deployed, pixels)], watch)
     return np.concatenate(seen), _dequantized(graph, graph.outputs[0], output)
 
 
 def _logits_of(graph: Graph) -> str:
     """The tensor before a closing softmax, else the output."""
     last = graph.nodes[-1]
+    while isinstance(last.op, Dequantize) and graph.producer(last.inputs[0]) is not None:
+        last = graph.producer(last.inputs[0]) or last
     return last.inputs[0] if isinstance(last.op, Softmax) else graph.outputs[0]
 
 
+def _before_softmax(graph: Graph) -> Graph:
+    """The graph that ends in the logits."""
+    logits = _logits_of(graph)
+    end = next(i for i, node in enumerate(graph.nodes) if logits in node.outputs)
+    shorter = replace(graph, outputs=(logits,))
+    return shorter.with_nodes(graph.nodes[: end + 1], graph.tensors)
+
+
 def _dequantized(graph: Graph, name: str, value: Array) -> Scores:
+    """Real values, one row a sample."""
+    rows = value.astype(np.float32).reshape(len(value), -1)
     quantization = graph.tensors[name].quantization
-    assert quantization is not None  # the graph's verification guarantees it
-    centred = value.astype(np.float32) - np.float32(quantization.zero_point)
-    return centred.reshape(len(value), -1) * np.float32(quantization.scale)
+    if quantization is None:
+        return rows
+    return (rows - np.float32(quantization.zero_point)) * np.float32(quantization.scale)
 
 
 def _in_order(
@@ -129,7 +176,7 @@ def _in_order(
     chunks: Sequence[npt.NDArray[np.int64]],
     threads: int,
 ) -> Iterator[_Part]:
-    """The results of all chunks in their order; NumPy and onnxruntime release the lock."""
+    """The results of all chunks in their order; NumPy releases the lock."""
     with ThreadPoolExecutor(threads) as pool:
         try:
             yield from pool.map(work, chunks)

@@ -33,10 +33,11 @@ def _facts(report: Report) -> Table:
 
 def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "model", _model(report["model"])
-    if report.get("training"):
-        yield "training", _training(report["training"])
-    if report.get("accuracy"):
+    yield "weights", _origin(report["weights"])
+    if report["accuracy"]:
         yield from _accuracy(report["accuracy"])
+    elif report["fidelity_db"] is not None:
+        yield "cost of int8", f"output SQNR {_decibels(report['fidelity_db'])}"
     ops = report["tflite"]["ops"]
     yield (
         "int8 model",
@@ -56,38 +57,45 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
 
 
 def _model(model: Report) -> str:
+    size = f"{model['params']:,} parameters, {model['macs'] / 1e6:,.1f} M MACs"
+    if model["alpha"] is None:
+        shapes = ", ".join("x".join(map(str, shape)) for shape in model["inputs"])
+        return f"{model['arch']}, reads {shapes}: {size}"
     return (
         f"{model['arch']}, alpha {model['alpha']}, rho {model['rho']:.3f} -> "
-        f"{model['resolution']}x{model['resolution']}, {model['classes']} classes: "
-        f"{model['params']:,} parameters, {model['macs'] / 1e6:,.1f} M MACs"
+        f"{model['resolution']}x{model['resolution']}, {model['classes']} classes: {size}"
     )
 
 
-def _training(training: Report) -> str:
-    if training["source"] == "weights":
-        return f"weights from {training['file']}"
-    note = ", from the cache" if training.get("cached") else ""
-    return f"{training['epochs']} epochs of {training['images']:,} images{note}"
+def _origin(origin: Report) -> str:
+    if origin["source"] == "trained":
+        return f"trained: {origin['epochs']} epochs, {origin['images']:,} images"
+    return f"from {origin['file']}"
 
 
 def _accuracy(accuracy: Report) -> Iterator[tuple[str, RenderableType]]:
     for kind in ("float", "int8"):
-        low, high = accuracy[f"{kind}_interval"]
-        yield (
-            f"{kind} accuracy",
-            f"{accuracy[f'{kind}_top1']:.2f} % (95 % interval {low:.1f} to {high:.1f}, "
-            f"{accuracy['images']:,} {accuracy['split']} images)",
-        )
+        if accuracy[f"{kind}_top1"] is not None:
+            low, high = accuracy[f"{kind}_interval"]
+            yield (
+                f"{kind} accuracy",
+                f"{accuracy[f'{kind}_top1']:.2f} % (95 % interval {low:.1f} to {high:.1f}, "
+                f"{accuracy['images']:,} {accuracy['split']} images)",
+            )
     drop = accuracy["drop"]
-    sqnr = accuracy["sqnr_db"]
-    yield (
-        "cost of int8",
-        Text(
-            f"{drop:+.2f} points; agreement {accuracy['agreement']:.2f} %, "
-            f"logits SQNR {'infinite' if sqnr is None else f'{sqnr:.1f} dB'}",
-            style="red" if drop > _NOTABLE_DROP else "",
-        ),
-    )
+    if drop is not None:
+        yield (
+            "cost of int8",
+            Text(
+                f"{drop:+.2f} points; agreement {accuracy['agreement']:.2f} %, "
+                f"logits SQNR {_decibels(accuracy['sqnr_db'])}",
+                style="red" if drop > _NOTABLE_DROP else "",
+            ),
+        )
+
+
+def _decibels(value: float | None) -> str:
+    return "infinite" if value is None else f"{value:.1f} dB"
 
 
 def _verified(verified: Report) -> Text:
@@ -130,7 +138,7 @@ def _per_class(report: Report) -> Iterator[RenderableType]:
         table.add_row(
             row["label"],
             f"{row['images']:,}",
-            f"{row['float_top1']:.1f}",
+            "-" if row["float_top1"] is None else f"{row['float_top1']:.1f}",
             f"{row['int8_top1']:.1f}",
         )
     yield table

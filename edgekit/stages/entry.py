@@ -1,0 +1,217 @@
+"""Where a network enters the line: as an architecture, an ONNX file, or a TFLite file.
+
+A request and its material enter; an `Entry` leaves: the float network and its preprocessing, or,
+from a TFLite file, the integer graph itself with the file's own bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgekit.convert import onnx_graph, tflite_reader
+from edgekit.convert.onnx_check import check_against_onnxruntime
+from edgekit.errors import InputError, UsageError
+from edgekit.graph.cost import graph_cost
+from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.graph.passes.headless import headless
+from edgekit.models import registry
+from edgekit.models.spec import ModelSpec
+from edgekit.preprocessing import Preprocessing
+from edgekit.progress import Progress
+from edgekit.stages.material import Material
+from edgekit.stages.request import Request
+
+_CHECKED_SAMPLES = 8  # on which the float graph must equal onnxruntime
+_DEFAULT_MEAN = 127.5
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A network at the door of the integer stage.
+
+    Attributes:
+        name: for files, folders and messages.
+        described: the report's "model" section.
+        origin: where the weights came from, plain values.
+        contract: how pictures become the float network's input; None if it reads no pictures.
+        onnx: the float model; None if it entered as .tflite.
+        float_graph: the same as a graph; None if it entered as .tflite.
+        ready: the integer graph of a .tflite; else None.
+        tflite: that file's bytes; else None.
+    """
+
+    name: str
+    described: Mapping[str, Any]
+    origin: Mapping[str, Any]
+    contract: Preprocessing | None
+    onnx: bytes | None = None
+    float_graph: Graph | None = None
+    ready: Graph | None = None
+    tflite: bytes | None = None
+
+
+def entry_name(request: Request, spec: ModelSpec | None) -> str:
+    """What the model is called in files and folders: ARCH_ALPHA_RESOLUTION, or the file's stem."""
+    if spec is not None:
+        return f"{spec.arch}_{spec.alpha}_{spec.resolution}"
+    assert request.model is not None  # `Request` holds one of the two
+    return request.model.stem
+
+
+def resolve(request: Request, material: Material) -> ModelSpec | None:
+    """The architecture asked for, at the data's number of classes; None for a ready model."""
+    if request.arch is None or material.dataset is None:
+        return None
+    return registry.resolve(
+        request.arch,
+        request.alpha,
+        request.rho,
+        request.resolution,
+        len(material.dataset.labels),
+        request.padding,
+    )
+
+
+def from_file(request: Request, path: Path, material: Material, progress: Progress) -> Entry:
+    """Enter with somebody's .onnx or .tflite.
+
+    Raises:
+        InputError: the file cannot be read or is corrupt.
+        UnsupportedError: it uses what edgekit does not convert.
+        UsageError: another kind of file, or nothing to calibrate an ONNX model with.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error
+    origin = {"source": "file", "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+    if path.suffix == ".tflite":
+        return _from_tflite(request, content, path, origin)
+    if path.suffix == ".onnx":
+        return _from_onnx(request, path, material, progress, origin)
+    raise UsageError(
+        f"'{path.suffix}' is no model that --model takes ({path}).", hint="Give .onnx or .tflite."
+    )
+
+
+def _from_tflite(request: Request, content: bytes, path: Path, origin: dict[str, Any]) -> Entry:
+    graph = tflite_reader.read(content)
+    if request.embedding:
+        graph = headless(graph)
+    return Entry(
+        name=path.stem,
+        described=_described(graph),
+        origin=origin,
+        contract=_contract_of_file(request, graph),
+        ready=graph,
+        tflite=None if request.embedding else content,
+    )
+
+
+def _from_onnx(
+    request: Request, path: Path, material: Material, progress: Progress, origin: dict[str, Any]
+) -> Entry:
+    graph = onnx_graph.read(path)
+    if material.is_empty:
+        raise UsageError(
+            "An ONNX model needs data to calibrate its integer ranges.",
+            hint="Give pictures (--data FOLDER) or arrays (--samples X.npy).",
+        )
+    contract = _contract_of_file(request, graph, pictures=material.dataset is not None)
+    onnx_model = path.read_bytes()
+    first = next(iter(material.batches(contract, progress)))[:_CHECKED_SAMPLES]
+    check_against_onnxruntime(onnx_model, graph, first)
+    return Entry(
+        name=path.stem,
+        described=_described(graph),
+        origin=origin,
+        contract=contract,
+        onnx=onnx_model,
+        float_graph=headless(graph) if request.embedding else graph,
+    )
+
+
+def _described(graph: Graph) -> dict[str, Any]:
+    cost = graph_cost(graph)
+    source, output = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    return {
+        "arch": graph.name,
+        "alpha": None,
+        "rho": None,
+        "resolution": source.shape[1] if _could_be_picture(source) else None,
+        "classes": output.elements,
+        "inputs": [list(graph.tensors[name].shape) for name in graph.inputs],
+        "params": cost.parameters,
+        "macs": cost.macs,
+    }
+
+
+def _could_be_picture(tensor: Tensor) -> bool:
+    return len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] in (1, 3)
+
+
+def _contract_of_file(
+    request: Request, graph: Graph, *, pictures: bool | None = None
+) -> Preprocessing | None:
+    """How pictures enter somebody's network; None where it reads none.
+
+    Nothing in the file says so. One input of three channels is taken for a picture; one channel is,
+    if the user gives pictures. A quantized input reads `pixel - 128`, a float one
+    (pixel - 127.5) / 127.5, unless --mean and --std say otherwise.
+    """
+    source = graph.tensors[graph.inputs[0]]
+    if pictures is None:
+        pictures = request.data is not None or (
+            request.samples is None and source.shape[-1:] == (3,)
+        )
+    if not pictures:
+        return None
+    if len(graph.inputs) != 1 or not _could_be_picture(source):
+        raise UsageError(
+            f"The model reads {source.shape}, which is no picture of one or three channels.",
+            hint="Give its input as arrays: --samples X.npy.",
+        )
+    channels = source.shape[3]
+    mean = std = _DEFAULT_MEAN
+    if source.quantization is not None and source.dtype in (DType.INT8, DType.UINT8):
+        # real = scale * (pixel - 128 - zero point), whatever range the scale gives it
+        offset = 128 if source.dtype is DType.INT8 else 0
+        mean = float(source.quantization.zero_point + offset)
+        std = 1.0 / source.quantization.scale
+    return Preprocessing(
+        height=source.shape[1],
+        width=source.shape[2],
+        color="L" if channels == 1 else request.color or "RGB",
+        resize=request.resize or "center_crop",
+        mean=_each(request.mean, (mean,), channels, "--mean"),
+        std=_each(request.std, (std,), channels, "--std"),
+    )
+
+
+def _each(
+    given: tuple[float, ...] | None, usual: tuple[float, ...], channels: int, option: str
+) -> tuple[float, ...]:
+    """One value a channel: those given, one for all, or the usual ones."""
+    values = given or usual
+    if len(values) not in (1, channels):
+        raise UsageError(f"{option} takes 1 or {channels} numbers, not {len(values)}.")
+    return values if len(values) == channels else values * channels
+
+
+def contract_of(request: Request, spec: ModelSpec, material: Material) -> Preprocessing:
+    """An architecture's contract: the data set's; published weights bring their own mean."""
+    assert material.dataset is not None  # an architecture always comes with a data set
+    usual = material.dataset.preprocessing(spec.resolution, spec.resolution)
+    if request.weights:
+        usual = replace(usual, mean=spec.mean, std=spec.std)
+    return replace(
+        usual,
+        mean=_each(request.mean, usual.mean, usual.channels, "--mean"),
+        std=_each(request.std, usual.std, usual.channels, "--std"),
+        color=request.color or usual.color,
+        resize=request.resize or usual.resize,
+    )

@@ -1,0 +1,89 @@
+"""The float network becomes integers: aligned, calibrated, quantized, written as TFLite.
+
+An `Entry` and calibration data enter; an `Integer` leaves: the int8 graph, its file, and the
+preprocessing with the input's scale and zero point. A TFLite file passes through as it is.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgekit.compress.align_input import align_input
+from edgekit.compress.calibrate import calibrate
+from edgekit.compress.quantize import quantize
+from edgekit.convert import tflite_writer
+from edgekit.graph.ir import DType, Graph
+from edgekit.preprocessing import Preprocessing
+from edgekit.progress import Progress
+from edgekit.stages.entry import Entry
+from edgekit.stages.material import Material
+
+_UINT8_OFFSET = 128  # a legacy uint8 input is the int8 one plus 128
+
+
+class Clock(Protocol):
+    """Takes the time of a stage."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """The block's seconds count for this stage."""
+
+
+@dataclass(frozen=True, eq=False)
+class Integer:
+    """The integer network.
+
+    Attributes:
+        graph: int8 (or as a TFLite file has it).
+        tflite: the same as a file.
+        contract: how pictures enter it, quantization included; None if it reads none.
+        warnings: what calibration found doubtful.
+    """
+
+    graph: Graph
+    tflite: bytes
+    contract: Preprocessing | None
+    warnings: tuple[str, ...] = ()
+
+
+def to_integers(
+    entry: Entry, material: Material, *, softmax: bool, clock: Clock, progress: Progress
+) -> Integer:
+    """The integer network of an entry.
+
+    Raises:
+        InputError, UnsupportedError: see `calibrate` and `quantize`.
+    """
+    if entry.ready is not None:
+        tflite = entry.tflite or tflite_writer.write(entry.ready)
+        return Integer(entry.ready, tflite, _quantized(entry.contract, entry.ready))
+    assert entry.float_graph is not None  # `Entry` holds one of the two
+    graph, contract = entry.float_graph, entry.contract
+    if contract is not None:
+        graph, contract = align_input(graph, contract)
+    with clock.stage("calibrate"):
+        ranges = calibrate(graph, material.batches(contract, progress))
+    with clock.stage("quantize"):
+        reals = None if contract is None else _pixel_range(contract)
+        integer = quantize(graph, ranges, softmax=softmax, input_range=reals)
+    with clock.stage("write"):
+        tflite = tflite_writer.write(integer)
+    return Integer(integer, tflite, _quantized(contract, integer), ranges.warnings)
+
+
+def _pixel_range(contract: Preprocessing) -> tuple[float, float]:
+    """The reals that pixels 0 to 255 can become."""
+    ends = contract.normalize(np.array([[0], [255]], np.uint8).repeat(contract.channels, axis=1))
+    return float(ends.min()), float(ends.max())
+
+
+def _quantized(contract: Preprocessing | None, graph: Graph) -> Preprocessing | None:
+    """The contract with the input's quantization; a float input has none."""
+    source = graph.tensors[graph.inputs[0]]
+    if contract is None or source.quantization is None:
+        return contract
+    offset = _UINT8_OFFSET if source.dtype is DType.UINT8 else 0
+    return contract.quantized(source.quantization.scale, source.quantization.zero_point - offset)

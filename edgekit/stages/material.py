@@ -1,0 +1,122 @@
+"""What a network is calibrated and measured with: labelled pictures, plain arrays, or nothing.
+
+A request enters; a `Material` leaves, which hands out batches in the form a graph reads. Refused:
+arrays that are not a .npy file of samples, label files that are empty or not text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import data
+from edgekit.data import CalibrationRecipe, Dataset
+from edgekit.errors import InputError, UsageError
+from edgekit.preprocessing import Preprocessing
+from edgekit.progress import Progress
+from edgekit.stages.request import Request
+
+Samples = npt.NDArray[np.float32]
+_TOGETHER = 32  # pictures decoded at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """Data for calibration and measurement; at most one of `dataset` and `arrays` is there.
+
+    Attributes:
+        dataset: labelled pictures.
+        arrays: float32 samples (n, ...), for networks that read no pictures.
+        labels: class names: the data set's, or those of a file.
+        calibration: which pictures calibrate; None without a data set.
+        provenance: plain values for the manifest.
+        notes: sentences for the user.
+    """
+
+    dataset: Dataset | None
+    arrays: Samples | None
+    labels: tuple[str, ...] | None
+    calibration: CalibrationRecipe | None
+    provenance: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to calibrate with."""
+        return self.dataset is None and self.arrays is None
+
+    def batches(self, contract: Preprocessing | None, progress: Progress) -> Iterator[Samples]:
+        """The calibration samples in float32, a few at a time.
+
+        Args:
+            contract: how pictures become numbers; not used for arrays.
+            progress: told the samples handed out.
+        """
+        if self.dataset is None or self.calibration is None or contract is None:
+            if self.arrays is not None:
+                yield self.arrays
+            return
+        split, recipe = self.dataset.splits["calibration"], self.calibration
+        for start in range(0, recipe.count, _TOGETHER):
+            chosen = recipe.indices[start : start + _TOGETHER]
+            yield contract.normalize(split.pixels(chosen, contract))
+            progress("calibrate", min(start + _TOGETHER, recipe.count), recipe.count)
+
+
+def gather(request: Request, progress: Progress) -> Material:
+    """Open what the request names; an architecture without `--data` takes the embedded set.
+
+    Raises:
+        InputError, UsageError, MissingToolError: see `data.load`, and the module's docstring.
+    """
+    labels = _labels(request.labels) if request.labels else None
+    if request.samples is not None:
+        arrays = _arrays(request.samples)
+        digest = hashlib.sha256(np.ascontiguousarray(arrays).tobytes()).hexdigest()
+        origin = {"samples": request.samples.name, "count": len(arrays), "sha256": digest}
+        return Material(None, arrays, labels, None, origin)
+    if request.data is None and request.model is not None:
+        return Material(None, None, labels, None, {})
+    dataset = data.load(request.data, seed=request.seed, progress=progress)
+    if labels is not None and len(labels) != len(dataset.labels):
+        raise UsageError(
+            f"{request.labels} names {len(labels)} classes, {dataset.name} has "
+            f"{len(dataset.labels)}."
+        )
+    recipe = data.calibration_recipe(
+        dataset.splits["calibration"], request.calibration_images, request.seed
+    )
+    origin = {"data": dict(dataset.provenance), "calibration": recipe.to_json()}
+    return Material(dataset, None, labels or dataset.labels, recipe, origin, dataset.notes)
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The labels {path} cannot be read: {error}.") from error
+    found = tuple(name for name in names if name)
+    if not found:
+        raise InputError(f"{path} names no classes.", hint="Write one name a line.")
+    return found
+
+
+def _arrays(path: Path) -> Samples:
+    try:
+        arrays = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"The samples {path} cannot be read: {error}.",
+            hint="Write them with numpy.save: one array, samples along the first axis.",
+        ) from error
+    if not isinstance(arrays, np.ndarray) or arrays.ndim < 2 or len(arrays) == 0:
+        raise InputError(f"{path} holds no samples: it must be an array (n, ...) with n >= 1.")
+    if arrays.dtype.kind not in "fiu" or not np.isfinite(arrays).all():
+        raise InputError(f"The samples in {path} must be finite numbers.")
+    return arrays.astype(np.float32)

@@ -1,0 +1,138 @@
+"""Other people's models through the whole line: ONNX, TFLite, arrays instead of pictures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from support.cli import Outcome, edgekit
+from support.shared import shared_file
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(build, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    """A bundle whose files serve as somebody's model."""
+    folder = tmp_path_factory.mktemp("own") / "bundle"
+    outcome = build("rpi", folder)
+    assert outcome.code == 0, outcome.err
+    return folder, json.loads(outcome.out)
+
+
+def run(tmp_path: Path, *args: str | Path) -> Outcome:
+    return edgekit("build", *args, "--json", cwd=tmp_path, cache=tmp_path / "cache")
+
+
+def report_of(outcome: Outcome) -> dict:
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+def test_an_onnx_file_gives_the_same_model_as_its_architecture(
+    trained, photos: Path, tmp_path: Path
+) -> None:
+    folder, expected = trained
+    pictures = ("--data", photos, "--mean", "128", "--std", "128", "--calibration-images", "10")
+    report = report_of(
+        run(tmp_path, "--model", folder / "model.onnx", *pictures, "--target", "rpi")
+    )
+    assert report["accuracy"] == expected["accuracy"]
+    again = tmp_path / "build/model_rpi/model_int8.tflite"
+    assert again.read_bytes() == (folder / "model_int8.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("target", ["coral", "rpi", "tflm"])
+def test_a_tflite_file_travels_unchanged(trained, tmp_path: Path, target: str) -> None:
+    folder, _ = trained
+    model = folder / "model_int8.tflite"
+    report = report_of(run(tmp_path, "--model", model, "--target", target))
+    assert report["accuracy"] is None
+    assert report["verified"]["checked"] and report["verified"]["samples"] >= 2
+    bundle = tmp_path / f"build/model_int8_{target}"
+    assert (bundle / "model_int8.tflite").read_bytes() == model.read_bytes()
+
+
+def test_labelled_pictures_give_a_tflite_file_its_accuracy(
+    trained, photos: Path, tmp_path: Path
+) -> None:
+    folder, expected = trained
+    pictures = ("--data", photos, "--calibration-images", "10")
+    report = report_of(
+        run(tmp_path, "--model", folder / "model_int8.tflite", *pictures, "--target", "rpi")
+    )
+    assert report["accuracy"]["int8_top1"] == expected["accuracy"]["int8_top1"]
+    assert report["accuracy"]["float_top1"] is None
+
+
+def test_embedding_leaves_the_classifier_out(trained, photos: Path, tmp_path: Path) -> None:
+    folder, _ = trained
+    pictures = ("--data", photos, "--calibration-images", "10")
+    model = ("--model", folder / "model.onnx", "--embedding")
+    report = report_of(run(tmp_path, *model, *pictures, "--target", "rpi"))
+    assert "FULLY_CONNECTED" not in report["tflite"]["ops"]
+    assert report["accuracy"] is None and report["fidelity_db"] > 10
+
+
+def test_arrays_serve_networks_that_read_no_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0, 1, (64, 40)).astype(np.float32)
+    np.save(tmp_path / "samples.npy", samples)
+    (tmp_path / "sensor.onnx").write_bytes(perceptron(rng).SerializeToString())
+    model = ("--model", tmp_path / "sensor.onnx", "--samples", tmp_path / "samples.npy")
+    report = report_of(run(tmp_path, *model, "--target", "tflm"))
+    assert report["fidelity_db"] > 20
+    assert report["verified"]["checked"]
+    assert report["model"]["inputs"] == [[1, 40]]
+
+
+def perceptron(rng: np.random.Generator) -> onnx.ModelProto:
+    """40 -> 16 -> 4, as other frameworks export it."""
+
+    def weights(name: str, *shape: int) -> TensorProto:
+        return numpy_helper.from_array(rng.normal(0, 0.3, shape).astype(np.float32), name)
+
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Add", ["a", "b1"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Gemm", ["c", "w2", "b2"], ["y"]),
+    ]
+    constants = [
+        weights("w1", 40, 16), weights("b1", 16), weights("w2", 16, 4), weights("b2", 4)
+    ]  # fmt: skip
+    border = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("x", 40), ("y", 4))
+    ]
+    graph = helper.make_graph(nodes, "sensor", border[:1], border[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_the_real_wake_word_model(tmp_path: Path) -> None:
+    (tmp_path / "vww.tflite").write_bytes(shared_file("models/vww_96_int8.tflite"))
+    report = report_of(run(tmp_path, "--model", tmp_path / "vww.tflite", "--target", "tflm"))
+    assert report["verified"]["checked"] and report["memory"]["arena_bytes"] == 100_736
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--target", "rpi"), 2, "Name an architecture"),
+        (("mobilenet_v1", "--model", "m.onnx", "--target", "rpi"), 2, "one of the two"),
+        (("--model", "nowhere.onnx", "--target", "rpi"), 3, "nowhere.onnx"),
+        (("--model", "notes.txt", "--target", "rpi"), 2, "Give .onnx or .tflite"),
+        (("--model", "torn.tflite", "--target", "rpi"), 3, "TFLite"),
+        (("--model", "torn.onnx", "--target", "rpi"), 3, "ONNX"),
+        (("--model", "torn.onnx", "--epochs", "3", "--target", "rpi"), 2, "--epochs"),
+    ],
+)
+def test_mistakes_get_one_clear_error(tmp_path: Path, args, code, said) -> None:
+    for name in ("notes.txt", "torn.tflite", "torn.onnx"):
+        (tmp_path / name).write_bytes(b"\x18\0\0\0TFL3 torn")
+    outcome = run(tmp_path, *args)
+    assert outcome.code == code, outcome.err
+    assert said in outcome.err and "Traceback" not in outcome.err
+    assert not (tmp_path / "build").exists()
