@@ -14,7 +14,7 @@ from typing import Any
 
 from edgekit.convert import onnx_graph, tflite_reader
 from edgekit.convert.onnx_check import check_against_onnxruntime
-from edgekit.errors import InputError, UsageError
+from edgekit.errors import EdgekitError, InputError, UsageError
 from edgekit.graph.cost import graph_cost
 from edgekit.graph.ir import DType, Graph, Tensor
 from edgekit.graph.passes.headless import headless
@@ -83,56 +83,40 @@ def from_file(request: Request, path: Path, material: Material, progress: Progre
         InputError: the file cannot be read or is corrupt.
         UnsupportedError: it uses what edgekit does not convert.
         UsageError: another kind of file, or nothing to calibrate an ONNX model with.
+        VerificationError: the converted graph does not compute what onnxruntime does.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error
+    if path.suffix not in (".onnx", ".tflite"):
+        raise UsageError(
+            f"'{path.suffix}' is no model that --model takes ({path}).",
+            hint="Give .onnx or .tflite.",
+        )
+    content, graph = _read(path)
     origin = {"source": "file", "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+    contract = _contract_of_file(request, graph, material)
+    common = Entry(path.stem, _described(graph), origin, contract)
+    network = headless(graph) if request.embedding else graph
     if path.suffix == ".tflite":
-        return _from_tflite(request, content, path, origin)
-    if path.suffix == ".onnx":
-        return _from_onnx(request, path, material, progress, origin)
-    raise UsageError(
-        f"'{path.suffix}' is no model that --model takes ({path}).", hint="Give .onnx or .tflite."
-    )
-
-
-def _from_tflite(request: Request, content: bytes, path: Path, origin: dict[str, Any]) -> Entry:
-    graph = tflite_reader.read(content)
-    if request.embedding:
-        graph = headless(graph)
-    return Entry(
-        name=path.stem,
-        described=_described(graph),
-        origin=origin,
-        contract=_contract_of_file(request, graph),
-        ready=graph,
-        tflite=None if request.embedding else content,
-    )
-
-
-def _from_onnx(
-    request: Request, path: Path, material: Material, progress: Progress, origin: dict[str, Any]
-) -> Entry:
-    graph = onnx_graph.read(path)
+        return replace(common, ready=network, tflite=content if network is graph else None)
     if material.is_empty:
         raise UsageError(
             "An ONNX model needs data to calibrate its integer ranges.",
             hint="Give pictures (--data FOLDER) or arrays (--samples X.npy).",
         )
-    contract = _contract_of_file(request, graph, pictures=material.dataset is not None)
-    onnx_model = path.read_bytes()
     first = next(iter(material.batches(contract, progress)))[:_CHECKED_SAMPLES]
-    check_against_onnxruntime(onnx_model, graph, first)
-    return Entry(
-        name=path.stem,
-        described=_described(graph),
-        origin=origin,
-        contract=contract,
-        onnx=onnx_model,
-        float_graph=headless(graph) if request.embedding else graph,
-    )
+    check_against_onnxruntime(content, graph, first)
+    return replace(common, onnx=content, float_graph=network)
+
+
+def _read(path: Path) -> tuple[bytes, Graph]:
+    """The file's bytes and its graph; errors begin with the file's name."""
+    try:
+        content = path.read_bytes()
+        graph = tflite_reader.read(content) if path.suffix == ".tflite" else onnx_graph.read(path)
+    except OSError as error:
+        raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error
+    except EdgekitError as error:
+        raise type(error)(f"{path}: {error}", hint=error.hint) from error
+    return content, graph
 
 
 def _described(graph: Graph) -> dict[str, Any]:
@@ -154,20 +138,17 @@ def _could_be_picture(tensor: Tensor) -> bool:
     return len(tensor.shape) == 4 and tensor.shape[0] == 1 and tensor.shape[3] in (1, 3)
 
 
-def _contract_of_file(
-    request: Request, graph: Graph, *, pictures: bool | None = None
-) -> Preprocessing | None:
+def _contract_of_file(request: Request, graph: Graph, material: Material) -> Preprocessing | None:
     """How pictures enter somebody's network; None where it reads none.
 
-    Nothing in the file says so. One input of three channels is taken for a picture; one channel is,
-    if the user gives pictures. A quantized input reads `pixel - 128`, a float one
+    Nothing in the file says so. What the user gives decides; without data, one input of three
+    channels is taken for a picture. A quantized input reads `pixel - 128`, a float one
     (pixel - 127.5) / 127.5, unless --mean and --std say otherwise.
     """
     source = graph.tensors[graph.inputs[0]]
-    if pictures is None:
-        pictures = request.data is not None or (
-            request.samples is None and source.shape[-1:] == (3,)
-        )
+    pictures = material.dataset is not None or (
+        material.is_empty and len(graph.inputs) == 1 and source.shape[-1:] == (3,)
+    )
     if not pictures:
         return None
     if len(graph.inputs) != 1 or not _could_be_picture(source):

@@ -124,7 +124,11 @@ def test_the_real_wake_word_model(tmp_path: Path) -> None:
         (("mobilenet_v1", "--model", "m.onnx", "--target", "rpi"), 2, "one of the two"),
         (("--model", "nowhere.onnx", "--target", "rpi"), 3, "nowhere.onnx"),
         (("--model", "notes.txt", "--target", "rpi"), 2, "Give .onnx or .tflite"),
-        (("--model", "torn.tflite", "--target", "rpi"), 3, "TFLite"),
+        (
+            ("--model", "torn.tflite", "--target", "rpi"),
+            3,
+            "torn.tflite: The model file is damaged",
+        ),
         (("--model", "torn.onnx", "--target", "rpi"), 3, "ONNX"),
         (("--model", "torn.onnx", "--epochs", "3", "--target", "rpi"), 2, "--epochs"),
     ],
