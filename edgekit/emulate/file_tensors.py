@@ -1,7 +1,7 @@
 """The numbers that a TFLite file gives its tensors: interpreters know them by these alone.
 
-The bytes of a file and the graph read from it enter; a number by activation name leaves. Names would
-not do: a file may leave them out or give one twice, and the reader then makes its own.
+The bytes of a file and the graph read from it enter; a number by activation name leaves. Names
+would not do: a file may leave them out or give one twice, and the reader then makes its own.
 """
 
 from __future__ import annotations

@@ -78,6 +78,18 @@ def each(inputs: Sequence[Values]) -> Iterator[list[Values]]:
         yield list(sample)
 
 
+def check(sample: Sample, border: Border) -> None:
+    """Refuse a sample that is not exactly of the border's shapes and types.
+
+    Raises:
+        InputError: it differs.
+    """
+    given = [(value.shape, value.dtype) for value in sample]
+    if given != list(border):
+        wanted, got = ([f"{dtype} {shape}" for shape, dtype in row] for row in (border, given))
+        raise InputError(f"The model reads {', '.join(wanted)}; {', '.join(got)} was given.")
+
+
 def reference_outputs(graph: Graph, inputs: Sequence[Values]) -> tuple[Values, ...]:
     """The graph's own outputs for stacked inputs, stacked: (n, *shape) each."""
     count = len(inputs[0])

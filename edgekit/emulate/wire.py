@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from edgekit.emulate.samples import Values
 _ARRAYS = "arrays"
 
 
-def send(stream: BinaryIO, header: Mapping[str, Any], arrays: Sequence[Values | None] = ()) -> None:
+def send(
+    stream: IO[bytes], header: Mapping[str, Any], arrays: Sequence[Values | None] = ()
+) -> None:
     """Write one message; an array may be missing (None)."""
     shapes = [a if a is None else [a.dtype.str, list(a.shape)] for a in arrays]
     stream.write(json.dumps({**header, _ARRAYS: shapes}).encode() + b"\n")
@@ -28,7 +30,7 @@ def send(stream: BinaryIO, header: Mapping[str, Any], arrays: Sequence[Values | 
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[Values | None]]:
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], list[Values | None]]:
     """Read one message.
 
     Raises:
@@ -42,7 +44,7 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], list[Values | None]]:
     return header, [None if entry is None else _array(stream, *entry) for entry in entries]
 
 
-def _array(stream: BinaryIO, dtype: str, shape: Sequence[int]) -> Values:
+def _array(stream: IO[bytes], dtype: str, shape: Sequence[int]) -> Values:
     size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = stream.read(size_bytes)
     if len(raw) < size_bytes:
