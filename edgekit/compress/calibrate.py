@@ -60,6 +60,8 @@ def calibrate(graph: Graph, batches: Iterable[Samples], progress: Progress = sil
         raise InputError(f"Calibration needs a network with one input, not {len(graph.inputs)}.")
     seen = _Seen()
     for batch in batches:
+        if batch.ndim == 0:
+            raise InputError("A calibration batch is a single number, not an array of samples.")
         for start in range(0, len(batch), _TOGETHER):
             part = np.asarray(batch[start : start + _TOGETHER], np.float32)
             seen.picture(part)

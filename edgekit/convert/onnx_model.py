@@ -83,10 +83,11 @@ def load(
     _check(proto)
     constants = {_text(tensor.name): _array(tensor) for tensor in proto.graph.initializer}
     _refuse_sparse(proto)
-    wanted = tuple(outputs or (value.name for value in proto.graph.output))
+    declared = [_text(value.name) for value in proto.graph.output]
+    wanted = tuple(outputs or declared)
     for name in wanted:
-        if name not in {value.name for value in proto.graph.output}:
-            raise unknown_name("output", name, [value.name for value in proto.graph.output])
+        if name not in declared:
+            raise unknown_name("output", name, declared)
     nodes = _needed([_node(node, opsets) for node in proto.graph.node], wanted)
     for node in nodes:
         if node.op_type in _QUANTIZED_OPS:
@@ -95,14 +96,14 @@ def load(
                 hint="Give the float32 model: edgekit quantizes it itself.",
             )
     used = {name for node in nodes for name in node.inputs} | set(wanted)
-    inputs = [v for v in proto.graph.input if v.name not in constants and v.name in used]
+    inputs = [v for v in proto.graph.input if _text(v.name) not in constants and v.name in used]
     if not inputs or not nodes:
         raise InputError("The ONNX model computes nothing from an input.")
     if input_shape is not None and len(inputs) > 1:
         raise InputError(f"One input shape was given, but the model has {len(inputs)} inputs.")
     shapes = {value.name: _input_shape(value, input_shape) for value in inputs}
     kept = {name: array for name, array in constants.items() if name in used}
-    return OnnxModel(proto.graph.name or "model", nodes, kept, shapes, wanted)
+    return OnnxModel(_text(proto.graph.name) or "model", nodes, kept, shapes, wanted)
 
 
 def _parsed(source: bytes | Path) -> onnx.ModelProto:
@@ -112,7 +113,7 @@ def _parsed(source: bytes | Path) -> onnx.ModelProto:
         if isinstance(source, bytes):
             proto = onnx.load_model_from_string(source)
         else:
-            proto = onnx.load_model(source)
+            proto = onnx.load_model(source, format="protobuf")
     except (DecodeError, ValueError, RuntimeError) as error:
         raise InputError(f"This is not an ONNX model: {_first_line(error)}") from error
     except onnx.checker.ValidationError as error:
@@ -205,13 +206,18 @@ def _node(proto: onnx.NodeProto, opsets: Mapping[str, int]) -> OnnxNode:
 
 def _text(value: str | bytes) -> str:
     """A name; protobuf hands out what is not UTF-8 as bytes."""
-    if isinstance(value, bytes):
+    if isinstance(value, bytes) or not value.isprintable():
         raise InputError(f"The ONNX model holds a name that is not text: {value!r}.")
     return value
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:
-    value = onnx.helper.get_attribute_value(attribute)
+    try:
+        value = onnx.helper.get_attribute_value(attribute)
+    except ValueError as error:  # refers to a function's attribute, or has no known type
+        raise InputError(
+            f"The ONNX model's attribute '{attribute.name}' holds no value."
+        ) from error
     if attribute.type == onnx.AttributeProto.TENSOR:
         return _array(value)
     if attribute.type == onnx.AttributeProto.STRING:
@@ -235,7 +241,9 @@ def _input_shape(value: onnx.ValueInfoProto, given: Sequence[int] | None) -> tup
     """The static shape: `given`, else the declared one with a free batch dimension read as 1."""
     kind = value.type.tensor_type
     if kind.elem_type != onnx.TensorProto.FLOAT:
-        found = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+        types = onnx.TensorProto.DataType
+        known = kind.elem_type in types.values()
+        found = types.Name(kind.elem_type).lower() if known else f"of type {kind.elem_type}"
         raise UnsupportedError(
             f"The input '{value.name}' is {found}; edgekit reads float32 models."
         )
@@ -268,5 +276,7 @@ def _input_shape(value: onnx.ValueInfoProto, given: Sequence[int] | None) -> tup
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") + "." if text else type(error).__name__
+    """Only what can be printed: the libraries quote names of the model as they are."""
+    lines = str(error).strip().splitlines()
+    text = "".join(c if c.isprintable() else "\ufffd" for c in next(iter(lines), ""))
+    return text.rstrip(".") + "." if text else type(error).__name__

@@ -104,7 +104,7 @@ def sub(call: Call) -> list[View]:
         return [_binary(call, ops.Add(), np.negative)]
     if call.is_constant(0):
         negated = _affine(call, call.view(1), -1.0, 0.0, "negated")
-        return [_with_constant(call, ops.Add(), negated, call.constant(0, "minuend"), "")]
+        return [_with_constant(call, ops.Add(), negated, _operand(call, 0), "")]
     return [_binary(call, ops.Sub(), lambda values: values)]
 
 
@@ -179,12 +179,20 @@ def _binary(call: Call, op: ops.Op, change: Callable[[Values], Values]) -> View:
         raise InputError("needs two inputs")
     for index in (0, 1):
         if call.is_constant(index):
-            values = change(call.constant(index, "constant"))
+            values = change(_operand(call, index))
             return _with_constant(call, op, call.view(1 - index), values, "")
     left, right = _aligned(call, call.view(0), call.view(1))
     made = call.builder.emit(op, [left.tensor, right.tensor], call.output)
     axes = left.axes if prod(left.shape) >= prod(right.shape) else right.axes
     return View(made.tensor, made.shape, axes)
+
+
+def _operand(call: Call, index: int) -> Values:
+    """A constant operand, of the type of the computed one."""
+    values = call.constant(index, "constant")
+    if values.dtype != np.float32:
+        raise InputError(f"its operands are float32 and {values.dtype}, which do not mix")
+    return values
 
 
 def _with_constant(call: Call, op: ops.Op, source: View, values: Values, part: str) -> View:

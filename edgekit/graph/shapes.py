@@ -55,18 +55,19 @@ def window_count(size: int, window: int, stride: int, dilation: int, padding: Pa
     return max(0, -(-(size - extent + 1) // stride))
 
 
-def constant_ints(tensor: Tensor, what: str, at_most: int) -> list[int]:
+def constant_ints(tensor: Tensor, what: str, at_most: int, rank: int = 1) -> list[int]:
     """The values of a constant integer tensor with a bounded number of elements.
 
     Args:
-        tensor: any rank; flattened.
+        tensor: flattened.
         what: what the values mean, for the message.
         at_most: more elements than this are refused.
+        rank: more dimensions than this are refused.
     """
     data = tensor.data
     if data is None:
         raise UnsupportedError(f"its {what} '{tensor.name}' must be a constant")
-    if data.dtype not in (np.int32, np.int64) or data.size > at_most:
+    if data.dtype not in (np.int32, np.int64) or data.size > at_most or data.ndim > rank:
         raise InputError(f"its {what} '{tensor.name}' must be at most {at_most} integers")
     return [int(value) for value in data.reshape(-1)]
 
@@ -180,7 +181,7 @@ def _concatenation(op: ops.Concatenation, inputs: Inputs) -> tuple[Shape, ...]:
 
 def _pad(op: Op, inputs: Inputs) -> tuple[Shape, ...]:
     shape, paddings = inputs[0].shape, inputs[1]
-    values = constant_ints(paddings, "paddings", 2 * len(shape))
+    values = constant_ints(paddings, "paddings", 2 * len(shape), rank=2)
     if paddings.shape != (len(shape), 2) or any(value < 0 for value in values):
         raise InputError(
             f"its paddings '{paddings.name}' must be {len(shape)} pairs of numbers >= 0"
@@ -241,7 +242,7 @@ def _transpose(op: ops.Transpose, inputs: Inputs) -> tuple[Shape, ...]:
     shape = inputs[0].shape
     values = constant_ints(inputs[1], "permutation", len(shape))
     permutation = [normalized_axis(value, len(shape)) for value in values]
-    if sorted(permutation) != list(range(len(shape))):
+    if inputs[1].shape != (len(shape),) or sorted(permutation) != list(range(len(shape))):
         raise InputError(f"{values} is not a permutation of {len(shape)} dimensions")
     return (tuple(shape[axis] for axis in permutation),)
 
