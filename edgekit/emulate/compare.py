@@ -21,7 +21,8 @@ from edgekit.emulate.isolated import layers_apart
 from edgekit.emulate.samples import Sample, Values, each
 from edgekit.errors import EdgekitError, InputError
 from edgekit.graph.execute import run
-from edgekit.graph.ir import Graph
+from edgekit.graph.ir import DType, Graph
+from edgekit.graph.ops import Dequantize
 from edgekit.progress import Progress, silent
 
 
@@ -35,8 +36,7 @@ class Outcome:
         layers: one a node of the graph; None where the engine did not store the value.
         outputs: one a graph output (isolated: none).
         top1_flips: samples whose largest output is another one; None where that means nothing.
-        problem: why it did not run, if it did not.
-        cure: what to do about it.
+        error: why it did not run, if it did not.
     """
 
     engine: Engine
@@ -44,13 +44,7 @@ class Outcome:
     layers: tuple[Difference | None, ...] = ()
     outputs: tuple[Difference, ...] = ()
     top1_flips: int | None = None
-    problem: str = ""
-    cure: str = ""
-
-    @property
-    def ran(self) -> bool:
-        """Whether there is anything to read in the other attributes."""
-        return not self.problem
+    error: EdgekitError | None = None
 
     @property
     def first_difference(self) -> int | None:
@@ -62,17 +56,20 @@ class Outcome:
     def is_exact(self) -> bool:
         """Whether it ran and nothing differs, in no layer and at no output."""
         return (
-            self.ran
+            self.error is None
             and self.first_difference is None
             and not Difference.total(self.outputs).differing
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        if not self.ran:
-            return {"engine": self.engine.value, "not_run": self.problem, "cure": self.cure}
+        if self.error is not None:
+            cure = self.error.hint
+            name = {"engine": self.engine.value, "title": self.engine.title}
+            return {**name, "not_run": str(self.error), "cure": cure}
         return {
             "engine": self.engine.value,
+            "title": self.engine.title,
             "version": self.version,
             "exact": self.is_exact,
             "first_difference": self.first_difference,
@@ -120,6 +117,19 @@ def compare(
                 one.add(sample, values)
             progress("compare layers", done, count)
     return tuple(one.outcome for one in runs)
+
+
+def layers_of(graph: Graph) -> list[dict[str, Any]]:
+    """The layers in the order of an outcome's, as plain values: elements are those of a sample."""
+    return [
+        {
+            "index": index,
+            "op": node.op.tflite_name,
+            "name": node.name,
+            "elements": sum(tensor.elements for tensor in graph.outputs_of(node)),
+        }
+        for index, node in enumerate(graph.nodes)
+    ]
 
 
 @dataclass
@@ -190,13 +200,23 @@ class _Run:
 
     def _give_up(self, error: EdgekitError) -> None:
         self.session = None
-        self.outcome = Outcome(self.engine, problem=str(error), cure=error.hint)
+        self.outcome = Outcome(self.engine, error=error)
 
 
 def ranks(graph: Graph) -> bool:
     """Whether the largest of the first output's values names a class."""
     shape = graph.tensors[graph.outputs[0]].shape
     return len(shape) > 0 and graph.tensors[graph.outputs[0]].elements == shape[-1] > 1
+
+
+def is_integer(graph: Graph) -> bool:
+    """Whether all is computed in integers, so that equal arithmetic gives equal bits."""
+    return all(
+        tensor.dtype is not DType.FLOAT32
+        for node in graph.nodes
+        if not isinstance(node.op, Dequantize)
+        for tensor in graph.outputs_of(node)
+    )
 
 
 def _value(graph: Graph, values: Mapping[str, Values], name: str) -> Values:

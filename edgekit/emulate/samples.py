@@ -32,7 +32,8 @@ def stacked(values: Values, tensor: Tensor) -> Values:
         tensor: of a graph's input.
 
     Raises:
-        InputError: the shape fits in none of these ways, or there are no samples.
+        InputError: the shape fits in none of these ways, there are no samples, or not all values
+            are finite numbers.
     """
     if values.shape == tensor.shape:
         samples = values[None]
@@ -48,12 +49,12 @@ def stacked(values: Values, tensor: Tensor) -> Values:
         )
     if len(samples) == 0:
         raise InputError(f"There are no samples for input '{tensor.name}'.")
+    if samples.dtype.kind not in "biuf" or not np.isfinite(samples).all():
+        raise InputError(f"The samples for input '{tensor.name}' must be finite numbers.")
     return samples if samples.dtype == tensor.dtype.numpy else _of_type(samples, tensor)
 
 
 def _of_type(reals: Values, tensor: Tensor) -> Values:
-    if reals.dtype.kind not in "biuf" or not np.isfinite(reals).all():
-        raise InputError(f"The samples for input '{tensor.name}' must be finite numbers.")
     if tensor.quantization is None:
         return reals.astype(tensor.dtype.numpy)
     source = Tensor("real", reals.shape, DType.FLOAT32)
@@ -63,6 +64,37 @@ def _of_type(reals: Values, tensor: Tensor) -> Values:
     graph = Graph("input", tensors, (node,), (source.name,), (target.name,))
     (quantized,) = run(graph, [reals.astype(np.float32)])
     return quantized
+
+
+def random_samples(graph: Graph, count: int, seed: int) -> tuple[Values, ...]:
+    """Seeded samples of every input, (count, *shape): integers over all that the type can hold.
+
+    Floats cover what the QUANTIZE that reads them keeps, or [-1, 1] where none does.
+    """
+    rng = np.random.default_rng(seed)
+    return tuple(_random(graph, graph.tensors[name], count, rng) for name in graph.inputs)
+
+
+def _random(graph: Graph, tensor: Tensor, count: int, rng: np.random.Generator) -> Values:
+    shape = (count, *tensor.shape)
+    if tensor.dtype is not DType.FLOAT32:
+        low, high = tensor.dtype.limits
+        return rng.integers(low, high, shape, np.int64, endpoint=True).astype(tensor.dtype.numpy)
+    ends = (-1.0, 1.0)
+    for node in graph.consumers(tensor.name):
+        target = graph.tensors[node.outputs[0]]
+        if isinstance(node.op, Quantize) and target.quantization is not None:
+            scale, zero_point = target.quantization.scale, target.quantization.zero_point
+            low, high = target.dtype.limits
+            ends = scale * (low - zero_point), scale * (high - zero_point)
+    return rng.uniform(*ends, shape).astype(np.float32)
+
+
+def real_values(values: Values, tensor: Tensor) -> Values:
+    """What a tensor's values mean, float64 of the same shape: scale * (value - zero point)."""
+    if tensor.quantization is None:
+        return values.astype(np.float64)
+    return tensor.quantization.scale * (values.astype(np.float64) - tensor.quantization.zero_point)
 
 
 def each(inputs: Sequence[Values]) -> Iterator[list[Values]]:
