@@ -1,7 +1,7 @@
 """How long the commands take that only look something up, each as a process of its own.
 
 Leaves JSON on stdout: for each command the fastest and the median of some runs in seconds, and its
-limit. Ends with exit code 1 where the fastest run is over the limit. Quiet machine, warm file cache.
+limit. Ends with exit code 1 where the fastest run is over the limit. Wants a quiet machine.
 
     python benchmarks/startup.py [RUNS]
 """
