@@ -43,6 +43,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory, photos: Path, cache: Path) -> Build:
     """`edgekit build` of a network that takes a second, trained once."""
+    pytest.importorskip("torch", reason="needs edgekit[train]")
     place = tmp_path_factory.mktemp("builds")
 
     def run(target: str, output: Path, *args: str, arch: str = "mobilenet_v1") -> Outcome:
