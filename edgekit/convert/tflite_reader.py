@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from edgekit.convert import tflite_offline
 from edgekit.convert.tflite_flatbuffer import Flatbuffer, Table, damaged
 from edgekit.convert.tflite_options import OPS_BY_CODE, ROWS, TENSOR_TYPES, Kind, Value, decode
 from edgekit.errors import EdgekitError, InputError, UnsupportedError
@@ -56,6 +57,18 @@ def read(data: bytes, *, allow_opaque: bool = False) -> Graph:
     return graph
 
 
+def read_offsets(data: bytes) -> dict[str, int]:
+    """TFLite Micro's offline memory plan in a model, by tensor name; empty if it has none.
+
+    Raises:
+        InputError: as `read`, or the plan does not fit the model.
+        UnsupportedError: as `read`, where opaque ops are allowed.
+    """
+    reader = _Reader(Flatbuffer(data), allow_opaque=True)
+    reader.graph()
+    return reader.offsets()
+
+
 class _Reader:
     """One file being read; slots are the schema's field numbers."""
 
@@ -67,6 +80,7 @@ class _Reader:
             raise UnsupportedError(f"TFLite schema version {model.scalar(0, '<I')} is not 3.")
         if model.count(2) != 1:
             raise UnsupportedError(f"The model has {model.count(2)} subgraphs; edgekit reads one.")
+        self._model = model
         self._subgraph = next(model.tables(2))
         self._codes = list(model.tables(1))
         self._buffers = list(model.tables(4))
@@ -84,11 +98,28 @@ class _Reader:
         outputs = self._tensors_at(self._subgraph.numbers(2, "<i4"))
         return Graph(
             name=self._subgraph.text(4) or "main",
-            tensors={tensor.name: tensor for tensor in self._tensors.values()},
+            # In the file's order, which TFLite Micro's memory planner breaks ties by.
+            tensors={tensor.name: tensor for _, tensor in sorted(self._tensors.items())},
             nodes=nodes,
             inputs=tuple(tensor.name for tensor in inputs),
             outputs=tuple(tensor.name for tensor in outputs),
         )
+
+    def offsets(self) -> dict[str, int]:
+        """The offline memory plan, by names of tensors that the graph mentions."""
+        found: dict[str, int] = {}
+        for entry in self._model.tables(6):
+            if entry.text(0) != tflite_offline.METADATA_NAME:
+                continue
+            index = entry.scalar(1, "<I")
+            if index >= len(self._buffers):
+                raise damaged(f"its memory plan is buffer {index} of {len(self._buffers)}")
+            raw = self._buffers[index].numbers(0, np.uint8)
+            numbers = raw[: raw.size // 4 * 4].copy().view("<i4")
+            offsets = tflite_offline.decode(numbers, len(self._tensor_tables))
+            planned = ((tensor.name, offsets[i]) for i, tensor in sorted(self._tensors.items()))
+            found = {name: offset for name, offset in planned if offset is not None}
+        return found
 
     def _tensors_at(self, indices: Array) -> tuple[Tensor, ...]:
         return tuple(self._tensor(int(index)) for index in indices)

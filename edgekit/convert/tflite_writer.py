@@ -7,10 +7,12 @@ boundaries of the file, each distinct constant stored once. Refused: a graph wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from edgekit.convert import tflite_offline
 from edgekit.convert.tflite_options import ROWS, TENSOR_TYPES, encode
 from edgekit.convert.tflite_versions import operator_version
 from edgekit.errors import UnsupportedError
@@ -25,11 +27,16 @@ _TYPE_NUMBERS = {dtype: number for number, dtype in TENSOR_TYPES.items()}
 _LAST_DEPRECATED_CODE = 127
 
 
-def write(graph: Graph) -> bytes:
+def write(graph: Graph, offsets: Mapping[str, int] | None = None) -> bytes:
     """The graph as a TFLite model.
 
     Tensor names are kept; node names are not, as the format has no place for them. Tensors are
     numbered in order of first mention (graph inputs, then node by node).
+
+    Args:
+        graph: float or integer.
+        offsets: where TFLite Micro shall place activations in its arena, by tensor name, in bytes
+            (`plan.offline`); it places those left out by itself. Other runtimes ignore them.
 
     Raises:
         UnsupportedError: the graph holds an op that was read without being understood.
@@ -38,7 +45,7 @@ def write(graph: Graph) -> bytes:
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = _Model(schema, graph)
+    model = _Model(schema, graph, offsets or {})
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.table().Pack(builder), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
@@ -69,9 +76,10 @@ class _AlignedBuffer:
 class _Model:
     """The object API's tables of one graph."""
 
-    def __init__(self, schema: Any, graph: Graph) -> None:
+    def __init__(self, schema: Any, graph: Graph, offsets: Mapping[str, int]) -> None:
         self._schema = schema
         self._graph = graph
+        self._offsets = offsets
         self._tensors = _in_order_of_mention(graph)
         self._index = {tensor.name: i for i, tensor in enumerate(self._tensors)}
         self._buffers: dict[bytes, int] = {b"": 0}
@@ -88,6 +96,7 @@ class _Model:
             operators=[self._operator(node) for node in self._graph.nodes],
             name=self._graph.name,
         )
+        metadata = [self._offline_plan()] if self._offsets else None
         return self._schema.ModelT(
             version=SCHEMA_VERSION,
             description="edgekit",
@@ -95,7 +104,13 @@ class _Model:
             subgraphs=[subgraph],
             buffers=[_AlignedBuffer(self._schema, data) for data in self._buffers],
             signatureDefs=[self._signature()],
+            metadata=metadata,
         )
+
+    def _offline_plan(self) -> Any:
+        """TFLite Micro's memory plan as metadata."""
+        plan = tflite_offline.encode([self._offsets.get(tensor.name) for tensor in self._tensors])
+        return self._schema.MetadataT(name=tflite_offline.METADATA_NAME, buffer=self._buffer(plan))
 
     def _indices(self, names: tuple[str, ...]) -> Array:
         return np.array([self._index[name] for name in names], np.int32)

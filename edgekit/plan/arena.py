@@ -1,28 +1,23 @@
 """The tensor arena that TFLite Micro will need, predicted from the graph.
 
 An integer graph and a build of TFLM enter; a frozen `ArenaPlan` leaves: the arena's bytes, where
-each activation lies in it, and which node is the peak. It follows MicroAllocator step by step:
-persistent structures grow down from the end, activations and scratch buffers lie at the start where
-the greedy planner puts them. Never less than needed; docs/targets.md says how far above.
+each activation and scratch buffer lies in it, and which node is the peak. It follows MicroAllocator
+step by step: persistent structures grow down from the end, activations and scratch buffers lie at
+the start, where the model's offline plan (`offline`) or TFLM's greedy planner puts them.
+docs/memory.md says how well it predicts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.graph.ir import Graph, Tensor
 from edgekit.plan import tflm_memory as tflm
 from edgekit.plan.boards import Board
 from edgekit.plan.greedy import Buffer, height, place
-from edgekit.plan.tflm_memory import (
-    KernelMemory,
-    TflmBuild,
-    align,
-    alignment_of,
-    kernel_memory,
-    size_of,
-)
+from edgekit.plan.tflm_kernels import KernelMemory, kernel_memory
+from edgekit.plan.tflm_memory import TflmBuild, align, alignment_of, size_of
 
 ALIGNMENT = 16
 # A head section that grows while kernels are prepared always has room for so many requests more.
@@ -32,28 +27,63 @@ _RECORDED_KINDS = 8
 
 
 @dataclass(frozen=True)
+class PlacedBuffer:
+    """A buffer at its place in the arena.
+
+    Attributes:
+        name: of the tensor, or of the node that a scratch buffer belongs to.
+        size_bytes: rounded up to the arena's alignment.
+        first, last: the steps of its life, both included: 0 is before the first node, i + 1 is
+            node i.
+        offset: from the arena's start, in bytes.
+        is_scratch: whether a kernel asked for it, instead of the graph.
+    """
+
+    name: str
+    size_bytes: int
+    first: int
+    last: int
+    offset: int
+    is_scratch: bool
+
+    @property
+    def end(self) -> int:
+        """The first byte after it."""
+        return self.offset + self.size_bytes
+
+
+@dataclass(frozen=True)
 class ArenaPlan:
     """A prediction of TFLM's memory; nothing here was measured.
 
     Attributes:
         arena_bytes: what to declare, a multiple of 16.
+        used_bytes: what `arena_used_bytes()` reports afterwards; the arena is larger where
+            `setup_bytes` are, which TFLM does not count.
         activations_bytes: the part at the start for tensors and scratch buffers.
         persistent_bytes: the part at the end for structures, options and kernel data.
         setup_bytes: what AllocateTensors needs for a moment; the arena is at least this.
-        offsets: of each activation in the arena, by tensor name.
+        buffers: tensors in the order of the file, then scratch buffers in that of the nodes.
         peak_node: the name of the node during which most bytes are alive; empty without nodes.
-        peak_bytes: the bytes alive then, a lower bound of `activations_bytes` for any planner.
+        peak_bytes: the bytes alive then. No planner needs fewer `activations_bytes`, unless
+            tensors share their place.
         build: what the prediction is for.
     """
 
     arena_bytes: int
+    used_bytes: int
     activations_bytes: int
     persistent_bytes: int
     setup_bytes: int
-    offsets: Mapping[str, int]
+    buffers: tuple[PlacedBuffer, ...]
     peak_node: str
     peak_bytes: int
     build: TflmBuild
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Where each activation lies, by tensor name."""
+        return {buffer.name: buffer.offset for buffer in self.buffers if not buffer.is_scratch}
 
 
 def build_for(board: Board) -> TflmBuild:
@@ -61,36 +91,58 @@ def build_for(board: Board) -> TflmBuild:
     if not board.core.startswith("cortex-m"):
         return TflmBuild()
     simd = next((name for name in ("mve", "dsp") if name in board.features), "none")
-    return TflmBuild(kernels="cmsis-nn", simd=simd)  # type: ignore[arg-type]
+    return TflmBuild(kernels="cmsis-nn", simd=simd, short_enums=True)  # type: ignore[arg-type]
 
 
-def plan_arena(graph: Graph, build: TflmBuild) -> ArenaPlan:
-    """Predict the arena of a graph, written as TFLite by `convert.tflite_writer`.
+def plan_arena(
+    graph: Graph,
+    build: TflmBuild,
+    offsets: Mapping[str, int] | None = None,
+    order: Sequence[str] | None = None,
+) -> ArenaPlan:
+    """Predict the arena of a graph, written as TFLite.
+
+    Args:
+        graph: what runs.
+        build: how TFLM was compiled.
+        offsets: the file's offline plan, by tensor name; tensors that it leaves out are placed
+            by TFLM.
+        order: tensor names in the file's order, for files that others wrote (the greedy planner
+            breaks ties by it); None for the order in which `convert.tflite_writer` numbers them.
 
     Raises:
         UnsupportedError: the graph holds an op whose kernel is not known.
     """
     kernels = [kernel_memory(graph, node, build) for node in graph.nodes]
-    buffers = activation_buffers(graph) + _scratch_buffers(kernels)
-    offsets = place(buffers)
-    activations_bytes = height(buffers, offsets)
-    persistent_bytes, setup_bytes = _Persistent(graph, kernels, build).sizes(len(buffers))
-    peak_step, peak_bytes = _peak(buffers, len(graph.nodes))
-    names = [buffer.name for buffer in buffers]
+    tensors, scratch = activation_buffers(graph, order), scratch_buffers(graph, build)
+    buffers = tensors + scratch
+    given = offsets or {}
+    fixed = [given.get(buffer.name) for buffer in tensors] + [None] * len(scratch)
+    where = place(buffers, fixed)
+    activations_bytes = height(buffers, where)
+    persistent = _Persistent(graph, kernels, build)
+    used_bytes, setup_bytes = persistent.sizes(len(buffers))
+    persistent_bytes = align(used_bytes, ALIGNMENT)
+    placed = tuple(
+        PlacedBuffer(b.name, b.size_bytes, b.first, b.last, offset, i >= len(tensors))
+        for i, (b, offset) in enumerate(zip(buffers, where, strict=True))
+    )
+    peak_step, peak_bytes = _peak(placed, len(graph.nodes))
     return ArenaPlan(
         arena_bytes=align(max(activations_bytes + persistent_bytes, setup_bytes), ALIGNMENT),
+        used_bytes=activations_bytes + used_bytes,
         activations_bytes=activations_bytes,
         persistent_bytes=persistent_bytes,
         setup_bytes=setup_bytes,
-        offsets={n: o for n, o in zip(names, offsets, strict=True) if n in graph.tensors},
+        buffers=placed,
         peak_node=graph.nodes[peak_step - 1].name if peak_step else "",
         peak_bytes=peak_bytes,
         build=build,
     )
 
 
-def activation_buffers(graph: Graph) -> list[Buffer]:
-    """The activations as buffers, in the order of the TFLite file's tensors.
+def activation_buffers(graph: Graph, order: Sequence[str] | None = None) -> list[Buffer]:
+    """The activations as buffers, in the order of the TFLite file's tensors (see `plan_arena`).
 
     Step 0 is before the first node, step i + 1 is node i. Outputs of the graph live to the end.
     """
@@ -105,25 +157,35 @@ def activation_buffers(graph: Graph) -> list[Buffer]:
             last[name] = step
     return [
         Buffer(name, align(graph.tensors[name].size_bytes, ALIGNMENT), first[name], last[name])
-        for name in first
-        if not graph.tensors[name].is_constant
+        for name in order or first
+        if name in first and not graph.tensors[name].is_constant
     ]
 
 
-def _scratch_buffers(kernels: list[KernelMemory]) -> list[Buffer]:
+def scratch_buffers(graph: Graph, build: TflmBuild) -> list[Buffer]:
+    """What the kernels ask for while they run, each under the name of its node."""
     return [
-        Buffer(f"scratch {step}.{i}", align(size, ALIGNMENT), step, step)
-        for step, kernel in enumerate(kernels, start=1)
-        for i, size in enumerate(kernel.scratch_bytes)
+        Buffer(node.name, align(size, ALIGNMENT), step, step)
+        for step, node in enumerate(graph.nodes, start=1)
+        for size in kernel_memory(graph, node, build).scratch_bytes
     ]
 
 
-def _peak(buffers: list[Buffer], steps: int) -> tuple[int, int]:
-    """The step with most bytes alive (the first of several), and those bytes."""
-    alive = [
-        sum(b.size_bytes for b in buffers if b.first <= step <= b.last) for step in range(steps + 1)
+def _peak(buffers: Sequence[PlacedBuffer], steps: int) -> tuple[int, int]:
+    """The step with most bytes occupied (the first of several), and those bytes."""
+    occupied = [
+        _occupied([b for b in buffers if b.first <= step <= b.last]) for step in range(steps + 1)
     ]
-    return alive.index(max(alive)), max(alive)
+    return occupied.index(max(occupied)), max(occupied)
+
+
+def _occupied(alive: Sequence[PlacedBuffer]) -> int:
+    """Bytes under at least one of the buffers: some share their place."""
+    total = end = 0
+    for buffer in sorted(alive, key=lambda b: b.offset):
+        total += max(0, buffer.end - max(end, buffer.offset))
+        end = max(end, buffer.end)
+    return total
 
 
 class _Persistent:
@@ -136,7 +198,7 @@ class _Persistent:
         self._used = 0
 
     def sizes(self, planned_buffers: int) -> tuple[int, int]:
-        """(persistent bytes, the most that setting up needs at any moment)."""
+        """(persistent bytes, unrounded; the most that setting up needs at any moment)."""
         self._allocator()
         self._model()
         setup = self._prepare()
@@ -145,7 +207,7 @@ class _Persistent:
         setup = max(setup, self._used + self._planning_bytes(requests, planned_buffers))
         self._border(self._graph.inputs)
         self._border(self._graph.outputs)
-        return align(self._used, ALIGNMENT), setup
+        return self._used, setup
 
     def _take(self, size: int, alignment: int = ALIGNMENT) -> None:
         if size:
