@@ -8,7 +8,8 @@ and a sample enter; a `HostArena` leaves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from edgekit.emulate.engine import Engine, start
 from edgekit.emulate.samples import Sample
@@ -35,6 +36,10 @@ class HostArena:
     def is_enough(self) -> bool:
         """Whether the model ran in an arena of the predicted size."""
         return self.needed_bytes is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {**asdict(self), "enough": self.is_enough}
 
 
 def try_host_arena(graph: Graph, tflite: bytes, sample: Sample) -> HostArena:

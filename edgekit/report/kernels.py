@@ -72,34 +72,24 @@ def _of(engine: Plain) -> Iterator[tuple[str, Callable[[int], Text]]]:
         yield header, lambda index, key=key: _count(engine["layers"][index], key)  # type: ignore[misc]
 
 
-def _equal(found: Plain | None) -> Text:
-    return Text("not seen", style="dim") if found is None else Text("equal", style="green")
+def _equal(layer: Plain | None) -> Text:
+    return Text("not seen", style="dim") if layer is None else Text("equal", style="green")
 
 
-def _count(found: Plain | None, key: str) -> Text:
-    if found is None or not found["differing"]:
-        return _equal(found) if key == "differing" else Text("")
-    return Text(_size(found[key]), style="yellow")
+def _count(layer: Plain | None, key: str) -> Text:
+    if layer is None or not layer["differing"]:
+        return _equal(layer) if key == "differing" else Text("")
+    return Text(_size(layer[key]), style="yellow")
 
 
 def verdict(engine: Plain, layers: Sequence[Plain], samples: int) -> Text:
-    """What came of one engine, in a line or two."""
+    """What came of one engine, in a line or a few."""
     if "not_run" in engine:
         cure = f"\n  {engine['cure']}" if engine["cure"] else ""
         return Text(f"{engine['title']}: not run. {engine['not_run']}{cure}", style="yellow")
-    text = Text(f"{engine['title']} ({engine['version']}): ")
+    text = Text(f"{engine['title']} ({engine['version']}): ").append_text(found(engine, layers))
     if engine["exact"]:
-        unseen = sum(layer is None for layer in engine["layers"])
-        note = f", {unseen} of them not seen" if unseen else ""
-        return text.append(f"equal to the bit in all {len(layers)} layers{note}", style="green")
-    if engine["first_difference"] is not None:
-        first = layers[engine["first_difference"]]
-        found = engine["layers"][first["index"]]
-        text.append(
-            f"differs first in layer {first['index']}, {first['op']} '{_short(first['name'])}': "
-            f"{difference(found)}",
-            style="yellow",
-        )
+        return text
     for number, output in enumerate(engine["outputs"]):
         text.append(f"\n  output {number}: {difference(output)}")
     if engine["top1_flips"] is not None:
@@ -107,13 +97,27 @@ def verdict(engine: Plain, layers: Sequence[Plain], samples: int) -> Text:
     return text
 
 
-def difference(found: Plain) -> str:
+def found(engine: Plain, layers: Sequence[Plain]) -> Text:
+    """The first layer in which an engine differs, if any does."""
+    if engine["first_difference"] is None:
+        unseen = sum(layer is None for layer in engine["layers"])
+        note = f", {unseen} of them not seen" if unseen else ""
+        return Text(f"equal to the bit in all {len(layers)} layers{note}", style="green")
+    first = layers[engine["first_difference"]]
+    return Text(
+        f"differs first in layer {first['index']}, {first['op']} '{_short(first['name'])}': "
+        f"{difference(engine['layers'][first['index']])}",
+        style="yellow",
+    )
+
+
+def difference(parts: Plain) -> str:
     """A comparison in words."""
-    if not found["differing"]:
-        return f"all {found['elements']:,} values are equal"
+    if not parts["differing"]:
+        return f"all {parts['elements']:,} values are equal"
     return (
-        f"{found['differing']:,} of {found['elements']:,} values differ "
-        f"({found['off_by_one']:,} by one step), at most by {_size(found['largest'])}"
+        f"{parts['differing']:,} of {parts['elements']:,} values differ "
+        f"({parts['off_by_one']:,} by one step), at most by {_size(parts['largest'])}"
     )
 
 
