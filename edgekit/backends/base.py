@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from numpy.lib.format import read_array
 
 from edgekit.emit.bundle import Bundle
+from edgekit.emit.text import plain, single_line
 from edgekit.errors import InputError
+from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Tensor
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
@@ -26,8 +28,8 @@ LABELS_FILE = "labels.txt"
 GOLDEN_INPUT_FILE = "golden/input_{}.npy"  # one a graph input, counted from 0
 GOLDEN_OUTPUT_FILE = "golden/output_{}.npy"
 Values = npt.NDArray[Any]
-# What could end a comment or a string in the files that mention the name.
-_UNSAFE = re.compile(r"[^\w .,()+-]")
+# What may stand between a softmax and the output it is the heart of.
+_AFTER_SOFTMAX = (ops.Dequantize, ops.Quantize, ops.Reshape, ops.Squeeze)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +68,13 @@ class Deployment:
         onnx: the float model it came from; None if it entered as .tflite.
         board: what it is deployed to.
         preprocessing: with the input's scale and zero point; None if the inputs are no pictures.
-        labels: one a class; None if nobody named the classes, or there are none.
+        labels: one a class of the first output; None if nobody named them, or there are none.
         golden: vectors for the self tests on the device.
         arena: TFLite Micro's arena, as predicted for the board.
         provenance: where everything came from, plain values.
+
+    Raises:
+        InputError: there are more or fewer labels than classes.
     """
 
     name: str
@@ -83,31 +88,53 @@ class Deployment:
     arena: ArenaPlan
     provenance: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        scores = self.outputs[0]
+        if self.labels is not None and len(self.labels) != scores.elements:
+            raise InputError(
+                f"There are {len(self.labels)} labels, but output '{scores.name}' has "
+                f"{scores.elements} values."
+            )
+
     @property
     def title(self) -> str:
         """The name, fit for comments, docstrings, Markdown and CMake."""
-        return _UNSAFE.sub("_", self.name)
+        return plain(self.name)
 
     @property
-    def output(self) -> Tensor:
-        """The scores."""
-        return self.graph.tensors[self.graph.outputs[0]]
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What the network reads."""
+        return tuple(self.graph.tensors[name] for name in self.graph.inputs)
 
     @property
-    def classes(self) -> int:
-        """How many scores there are."""
-        return self.output.elements
+    def outputs(self) -> tuple[Tensor, ...]:
+        """What the network writes."""
+        return tuple(self.graph.tensors[name] for name in self.graph.outputs)
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the first output scores: it has labels, or ends in a softmax.
+
+        None if it scores none: features, a signal, a map.
+        """
+        scores = self.outputs[0]
+        if self.labels is not None or _is_softmax_of_one_row(self.graph, scores):
+            return scores.elements
+        return None
 
 
 class Backend(Protocol):
     """A way to deploy. Its module in `backends/` bears its name and holds it as `BACKEND`."""
 
     name: str
+    additions: Mapping[str, str]
+    """Files that its README asks the user to add, each with the file it is made from."""
 
     def check(self, deployment: Deployment) -> None:
         """Nothing if the deployment can work.
 
         Raises:
+            UnsupportedError: the target cannot compute the graph.
             DoesNotFitError: it needs more memory than the board has.
         """
 
@@ -124,8 +151,39 @@ def shared_files(deployment: Deployment) -> dict[str, bytes]:
     if deployment.onnx is not None:
         files[ONNX_FILE] = deployment.onnx
     if deployment.labels is not None:
-        files[LABELS_FILE] = ("\n".join(deployment.labels) + "\n").encode()
+        lines = [single_line(label) + "\n" for label in deployment.labels]
+        files[LABELS_FILE] = "".join(lines).encode(errors="replace")
     return files
+
+
+def ends_table(deployment: Deployment) -> str:
+    """The inputs and outputs as a Markdown table."""
+    rows = [("in", tensor) for tensor in deployment.inputs]
+    rows += [("out", tensor) for tensor in deployment.outputs]
+    lines = ["| | name | type | shape | real value |", "|---|---|---|---|---|"]
+    for side, tensor in rows:
+        shape = "x".join(map(str, tensor.shape)) or "one value"
+        meaning = _real_value(tensor)
+        name = plain(tensor.name)
+        lines.append(f"| {side} | `{name}` | {tensor.dtype.value} | {shape} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _real_value(tensor: Tensor) -> str:
+    if tensor.quantization is None:
+        return "value"
+    scale, zero_point = tensor.quantization.scale, tensor.quantization.zero_point
+    return f"{scale} * (value {'-' if zero_point > 0 else '+'} {abs(zero_point)})"
+
+
+def _is_softmax_of_one_row(graph: Graph, output: Tensor) -> bool:
+    node = graph.producer(output.name)
+    while node is not None and isinstance(node.op, _AFTER_SOFTMAX):
+        node = graph.producer(node.inputs[0])
+    if node is None or not isinstance(node.op, ops.Softmax):
+        return False
+    shape = graph.tensors[node.outputs[0]].shape
+    return prod(shape) == shape[-1]
 
 
 def golden_files(golden: Golden) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from edgekit.plan.partition import EDGE_TPU_SRAM_BYTES, Partition, partition
 
 COMPILER = "edgetpu_compiler"
 EDGETPU_FILE = "model_int8_edgetpu.tflite"
+EDGETPU_LOG = "model_int8_edgetpu.log"  # written beside it by who calls the compiler by hand
 _COMPILER_SECONDS = 300
 _CUSTOM_OP = b"edgetpu-custom-op"
 
@@ -45,6 +47,7 @@ class Coral:
     """The Edge TPU, on a USB stick or a development board."""
 
     name = "coral"
+    additions: Mapping[str, str] = {EDGETPU_FILE: MODEL_FILE, EDGETPU_LOG: MODEL_FILE}
 
     def check(self, deployment: Deployment) -> None:
         """Nothing: what the Edge TPU cannot hold or compute goes elsewhere, only slower."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from edgekit import __version__
-from edgekit.backends.base import MODEL_FILE, Deployment, golden_files, shared_files
+from edgekit.backends.base import MODEL_FILE, Deployment, ends_table, golden_files, shared_files
 from edgekit.emit.render import render
+from edgekit.emit.text import python_string
+from edgekit.graph.ir import Tensor
 
 
 def python_files(
@@ -34,18 +36,36 @@ def python_files(
 
 
 def _values(deployment: Deployment) -> dict[str, Any]:
-    quantization = deployment.output.quantization
-    assert quantization is not None, "the graph of a deployment is int8"
+    """What the templates use. `p` is None where the network reads no pictures."""
+    inputs, outputs = deployment.inputs, deployment.outputs
+    has_classes = deployment.classes is not None
     return {
         "name": deployment.title,
         "board": deployment.board.name,
         "version": __version__,
         "p": deployment.preprocessing,
+        "inputs": inputs,
+        "outputs": outputs,
+        "ends_table": ends_table(deployment),
+        "input_rows": list(map(_row, inputs)),
+        "output_rows": list(map(_row, outputs)),
+        "has_classes": has_classes,
+        "has_values": not has_classes or len(outputs) > 1,
+        "input_example": "samples.npz" if len(inputs) > 1 else "samples.npy",
+        "output_example": "outputs.npz" if len(outputs) > 1 else "outputs.npy",
         "classes": deployment.classes,
+        "has_scaled_inputs": any(tensor.quantization for tensor in inputs),
+        "vectors": len(deployment.golden),
         "model_file": MODEL_FILE,
         "model_bytes": len(deployment.tflite),
         "has_labels": deployment.labels is not None,
         "has_onnx": deployment.onnx is not None,
-        "output_scale": quantization.scale,
-        "output_zero_point": quantization.zero_point,
     }
+
+
+def _row(tensor: Tensor) -> str:
+    """The tensor as `run.py` describes it."""
+    q = tensor.quantization
+    scale, zero_point = (q.scale, q.zero_point) if q else (None, None)
+    name, dtype = python_string(tensor.name), python_string(tensor.dtype.value)
+    return f"Tensor({name}, {tensor.shape}, {dtype}, {scale}, {zero_point})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from edgekit.backends.base import Deployment
@@ -12,6 +13,7 @@ class RaspberryPi:
     """Runs on any of them; nothing to check, the smallest has room for a thousand such models."""
 
     name = "rpi"
+    additions: Mapping[str, str] = {}
 
     def check(self, deployment: Deployment) -> None:
         """Nothing."""

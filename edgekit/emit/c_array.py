@@ -1,10 +1,11 @@
-"""Bytes and integers as tidy C text: same values, same text, fast for models of megabytes.
+"""Bytes and numbers as tidy C text: same values, same text, fast for models of megabytes.
 
 Arrays enter, the text between the braces leaves (no declaration: templates write those).
 """
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import Any
 
@@ -35,24 +36,26 @@ def _lines(rows: npt.NDArray[Any]) -> str:
     return text.tobytes().decode("ascii")
 
 
-def integers(values: npt.NDArray[Any]) -> str:
-    """Integers in decimal, wrapped to 100 columns, indented by two, a comma after each."""
-    cells = " ".join(f"{value}," for value in values.reshape(-1).tolist())
+def numbers(values: npt.NDArray[Any]) -> str:
+    """Numbers in decimal, wrapped to 100 columns, indented by two, a comma after each.
+
+    Floats have the nine digits that tell every float32 from its neighbours; infinity and NaN take
+    their names from math.h.
+    """
+    cell = _float if values.dtype.kind == "f" else _integer
+    cells = " ".join(f"{cell(value)}," for value in values.reshape(-1).tolist())
     lines = textwrap.wrap(cells, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     return "".join(f"  {line}\n" for line in lines)
 
 
-def string(text: str) -> str:
-    """A C string literal; other than printable ASCII is escaped in octal, byte by byte of UTF-8."""
-    plain = {ord('"'): '\\"', ord("\\"): "\\\\"}
-    cells = (
-        plain.get(byte) or (chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
-        for byte in text.encode()
-    )
-    return '"' + "".join(cells).replace("??", '?""?') + '"'
+def _integer(value: int) -> str:
+    return str(int(value))  # a bool, too
 
 
-def identifier(text: str) -> str:
-    """A valid C identifier near the text."""
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
-    return name if name and not name[0].isdigit() else f"_{name}"
+def _float(value: float) -> str:
+    if math.isnan(value):
+        return "NAN"
+    if math.isinf(value):
+        return "INFINITY" if value > 0 else "-INFINITY"
+    text = f"{value:.9g}"
+    return f"{text}f" if set(".e") & set(text) else f"{text}.0f"

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from edgekit.emit import c_array
+from edgekit.emit import c_array, text
 from edgekit.resources import templates_dir
 
 
@@ -38,7 +38,8 @@ def _environment() -> Environment:
         autoescape=False,
     )
     environment.filters["c_bytes"] = c_array.hex_bytes
-    environment.filters["c_integers"] = c_array.integers
-    environment.filters["c_string"] = c_array.string
-    environment.filters["python"] = repr
+    environment.filters["c_numbers"] = c_array.numbers
+    environment.filters["c_string"] = text.c_string
+    environment.filters["plain"] = text.plain
+    environment.filters["python"] = text.python_string
     return environment

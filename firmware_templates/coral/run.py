@@ -12,7 +12,7 @@ import subprocess
         sys.exit()
 {% endblock %}
 {% block interpreter %}
-EDGETPU_MODEL = HERE / {{ edgetpu_file | tojson }}
+EDGETPU_MODEL = HERE / {{ edgetpu_file | python }}
 EDGETPU_LIBRARY = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
 PROBE_SECONDS = 30
 

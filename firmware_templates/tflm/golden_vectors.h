@@ -2,24 +2,28 @@
 #ifndef EDGEKIT_GOLDEN_VECTORS_H_
 #define EDGEKIT_GOLDEN_VECTORS_H_
 
+{% if has_floats %}
+#include <math.h>
+{% endif %}
 #include <stdint.h>
 
 #include "model_settings.h"
 
-constexpr int kGoldenCount = {{ golden | length }};
+// {{ "All" if golden_count == golden_total else "The first " ~ golden_count }} of the {{ golden_total }} vectors in golden/.
+constexpr int kGoldenCount = {{ golden_count }};
 
-constexpr int8_t kGoldenInputs[kGoldenCount][kInputBytes] = {
-{% for vector in golden.inputs[0] %}
+{% for end in inputs + outputs %}
+constexpr {{ end.c_type }} kGolden{{ end.id }}[kGoldenCount][k{{ end.id }}Elements] = {
+{% for vector in end.golden %}
     {
-{{ vector | c_integers }}    },
+{{ vector | c_numbers }}    },
 {% endfor %}
 };
 
-constexpr int8_t kGoldenOutputs[kGoldenCount][kClasses] = {
-{% for vector in golden.outputs[0] %}
-    {
-{{ vector | c_integers }}    },
 {% endfor %}
-};
+{% for end in outputs if end.tolerance is not none %}
+// How far floats may be off, as C libraries differ in the last digits.
+constexpr float k{{ end.id }}Tolerance = {{ end.tolerance }}f;
 
+{% endfor %}
 #endif  // EDGEKIT_GOLDEN_VECTORS_H_

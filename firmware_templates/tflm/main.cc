@@ -1,6 +1,9 @@
 // {{ name }} on TensorFlow Lite Micro: sets up the interpreter, runs the golden vectors and says
-// whether every output is bit-exact. Written by edgekit {{ version }}; replace main's second half by
-// your camera.
+// whether every output is as expected. Written by edgekit {{ version }}; replace main's second half by
+// your {{ "camera" if p else "sensor" }}.
+{% if has_float_outputs %}
+#include <math.h>
+{% endif %}
 #include <stdint.h>
 
 #include "golden_vectors.h"
@@ -16,36 +19,73 @@ namespace {
 
 alignas(16) uint8_t arena[kArenaBytes];
 
+// Copies values to one of the network's inputs.
+template <typename T, int kCount>
+void SetInput(tflite::MicroInterpreter& interpreter, int index, const T (&values)[kCount]) {
+  T* input = interpreter.typed_input_tensor<T>(index);
+  for (int i = 0; i < kCount; ++i) input[i] = values[i];
+}
+{% if has_exact_outputs %}
+
+// Whether one of the network's outputs holds exactly these values.
+template <typename T, int kCount>
+bool HasOutput(tflite::MicroInterpreter& interpreter, int index, const T (&expected)[kCount]) {
+  const T* output = interpreter.typed_output_tensor<T>(index);
+  for (int i = 0; i < kCount; ++i) {
+    if (output[i] != expected[i]) return false;
+  }
+  return true;
+}
+{% endif %}
+{% if has_float_outputs %}
+
+// Whether one of the network's outputs is as near to these values as it should be.
+template <int kCount>
+bool HasOutput(tflite::MicroInterpreter& interpreter, int index, const float (&expected)[kCount],
+               float tolerance) {
+  const float* output = interpreter.typed_output_tensor<float>(index);
+  for (int i = 0; i < kCount; ++i) {
+    if (!(fabsf(output[i] - expected[i]) <= tolerance)) return false;
+  }
+  return true;
+}
+{% endif %}
+{% if has_classes %}
+
 // The class with the highest score; of equal ones the first.
-int BestClass(const int8_t* scores) {
+int BestClass(tflite::MicroInterpreter& interpreter) {
+  const {{ outputs[0].c_type }}* scores = interpreter.typed_output_tensor<{{ outputs[0].c_type }}>(0);
   int best = 0;
   for (int i = 1; i < kClasses; ++i) {
     if (scores[i] > scores[best]) best = i;
   }
   return best;
 }
+{% endif %}
 
-// Copies kInputBytes to the network's input, runs it and returns kClasses scores; nullptr if the
-// network fails.
-const int8_t* Classify(tflite::MicroInterpreter& interpreter, const int8_t* pixels) {
-  int8_t* input = interpreter.input(0)->data.int8;
-  for (int i = 0; i < kInputBytes; ++i) input[i] = pixels[i];
-  if (interpreter.Invoke() != kTfLiteOk) return nullptr;
-  return interpreter.output(0)->data.int8;
+// Runs one golden vector; returns whether the outputs are as expected.
+bool RunGolden(tflite::MicroInterpreter& interpreter, int vector) {
+{% for end in inputs %}
+  SetInput(interpreter, {{ end.index }}, kGolden{{ end.id }}[vector]);
+{% endfor %}
+  if (interpreter.Invoke() != kTfLiteOk) return false;
+{% for end in outputs %}
+  {{ "return" if loop.first else "      " }} HasOutput(interpreter, {{ end.index }}, kGolden{{ end.id }}[vector]{{ ", k" ~ end.id ~ "Tolerance" if end.tolerance is not none }}){{ ";" if loop.last else " &&" }}
+{% endfor %}
 }
 
-// Runs the golden vectors; returns how many outputs differ from the expected ones.
+// Runs the golden vectors; returns how many gave other outputs than expected.
 int CountFailures(tflite::MicroInterpreter& interpreter) {
   int failures = 0;
   for (int i = 0; i < kGoldenCount; ++i) {
-    const int8_t* scores = Classify(interpreter, kGoldenInputs[i]);
-    if (scores == nullptr) return kGoldenCount;
-    bool exact = true;
-    for (int c = 0; c < kClasses; ++c) exact = exact && scores[c] == kGoldenOutputs[i][c];
-    const int best = BestClass(scores);
-    MicroPrintf("golden vector %d: %s, %s (%d)", i, exact ? "exact" : "WRONG", kLabels[best],
-                scores[best]);
-    if (!exact) ++failures;
+    const bool passed = RunGolden(interpreter, i);
+{% if has_classes %}
+    MicroPrintf("golden vector %d: %s, %s", i, passed ? "{{ "right" if has_float_outputs else "exact" }}" : "WRONG",
+                kLabels[BestClass(interpreter)]);
+{% else %}
+    MicroPrintf("golden vector %d: %s", i, passed ? "{{ "right" if has_float_outputs else "exact" }}" : "WRONG");
+{% endif %}
+    if (!passed) ++failures;
   }
   return failures;
 }

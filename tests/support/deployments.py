@@ -1,4 +1,4 @@
-"""Small deployments for tests: a random int8 network with golden vectors, for any board."""
+"""Small deployments for tests: random networks with golden vectors, for any board."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edgekit.backends.base import Deployment, Golden
+from edgekit.backends.base import Deployment, Golden, Values
 from edgekit.convert.tflite_writer import write
 from edgekit.graph.execute import run
-from edgekit.graph.ir import Graph
+from edgekit.graph.ir import DType, Graph, Tensor
 from edgekit.plan import boards
 from edgekit.plan.arena import build_for, plan_arena
 from edgekit.preprocessing import Preprocessing
@@ -18,14 +18,43 @@ from edgekit.preprocessing import Preprocessing
 from .graphs import convnet
 
 LABELS = ("cat", "dog", 'a "quoted" \\ name', "d\u00e9j\u00e0 vu", "owl")
+SAMPLES = 4
 
 
 def deployment(board: str, graph: Graph | None = None, **changes: Any) -> Deployment:
-    """A deployment of `graph` (by default the small classifier) with four golden vectors."""
+    """The small classifier, or another network that reads pictures and has five classes."""
     graph = graph or convnet()
+    contract = picture_contract(graph.tensors[graph.inputs[0]])
+    return bare_deployment(board, graph, **{"preprocessing": contract, "labels": LABELS, **changes})
+
+
+def bare_deployment(
+    board: str,
+    graph: Graph,
+    *,
+    preprocessing: Preprocessing | None = None,
+    tflite: bytes | None = None,
+    **changes: Any,
+) -> Deployment:
+    """Any network, without labels: it reads pictures if there is a preprocessing, else arrays."""
     target = boards.load(board)
-    tensor = graph.tensors[graph.inputs[0]]
-    assert tensor.quantization is not None
+    made = Deployment(
+        name="toy_0.25_16",
+        graph=graph,
+        tflite=tflite or write(graph),
+        onnx=b"onnx",
+        board=target,
+        preprocessing=preprocessing,
+        labels=None,
+        golden=golden(graph),
+        arena=plan_arena(graph, build_for(target)),
+        provenance={"seed": 0},
+    )
+    return replace(made, **changes)
+
+
+def picture_contract(tensor: Tensor) -> Preprocessing:
+    """How pictures become an input tensor (1, height, width, channels) of any type."""
     _, height, width, channels = tensor.shape
     contract = Preprocessing(
         height,
@@ -33,21 +62,24 @@ def deployment(board: str, graph: Graph | None = None, **changes: Any) -> Deploy
         color="RGB" if channels == 3 else "L",
         mean=(127.5,) * channels,
         std=(127.5,) * channels,
-    ).quantized(tensor.quantization.scale, tensor.quantization.zero_point)
-    pixels = np.random.default_rng(5).integers(0, 256, (4, height, width, channels), np.uint8)
-    inputs = contract.quantize(pixels)
-    (outputs,) = run(graph, [inputs])
-    golden = Golden((inputs[:, None],), (outputs.astype(np.int8)[:, None],))
-    made = Deployment(
-        name="toy_0.25_16",
-        graph=graph,
-        tflite=write(graph),
-        onnx=b"onnx",
-        board=target,
-        preprocessing=contract,
-        labels=LABELS,
-        golden=golden,
-        arena=plan_arena(graph, build_for(target)),
-        provenance={"seed": 0},
     )
-    return replace(made, **changes)
+    if tensor.quantization is None:
+        return contract
+    offset = 128 if tensor.dtype is DType.UINT8 else 0
+    return contract.quantized(tensor.quantization.scale, tensor.quantization.zero_point - offset)
+
+
+def golden(graph: Graph) -> Golden:
+    """Random inputs over all that each type holds, and the outputs."""
+    random = np.random.default_rng(5)
+    inputs = tuple(_random(graph.tensors[name], random) for name in graph.inputs)
+    rows = [run(graph, sample) for sample in zip(*inputs, strict=True)]
+    return Golden(inputs, tuple(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def _random(tensor: Tensor, random: np.random.Generator) -> Values:
+    shape = (SAMPLES, *tensor.shape)
+    if tensor.dtype is DType.FLOAT32:
+        return random.standard_normal(shape).astype(np.float32)
+    low, high = tensor.dtype.limits
+    return random.integers(low, high, shape, tensor.dtype.numpy, endpoint=True)

@@ -7,23 +7,25 @@
 // Predicted for Arduino Nano 33 BLE with TFLM's cmsis-nn kernels: 1680 bytes of
 // activations and scratch, the rest for the interpreter's structures. Other kernel libraries may
 // need more; main prints what is used.
-constexpr int kArenaBytes = 3648;
+constexpr int kArenaBytes = 3632;
 
-// Input: int8, rows of pixels, RGB.
-constexpr int kInputHeight = 16;
-constexpr int kInputWidth = 16;
-constexpr int kInputChannels = 3;
-constexpr int kInputBytes = kInputHeight * kInputWidth * kInputChannels;
+// Input 0, image: int8 (1, 16, 16, 3), real value = scale * (value - zero point).
+constexpr int kInputElements = 768;
 constexpr float kInputScale = 0.0078125f;
 constexpr int kInputZeroPoint = -1;
 
-// Output: one int8 score a class; score = kOutputScale * (value - kOutputZeroPoint).
-constexpr int kClasses = 5;
+// Output 0, probabilities: int8 (1, 5), real value = scale * (value - zero point).
+constexpr int kOutputElements = 5;
 constexpr float kOutputScale = 0.00390625f;
 constexpr int kOutputZeroPoint = -128;
 
+// The input holds rows of pixels, RGB, of a picture stretched to this size.
+constexpr int kInputHeight = 16;
+constexpr int kInputWidth = 16;
+constexpr int kInputChannels = 3;
+
 // The network's input for each 8-bit pixel value of each channel: mean, deviation, scale and zero
-// point in one look-up. The picture is stretched to 16x16 before.
+// point in one look-up.
 constexpr int8_t kInputTable[kInputChannels][256] = {
     {
   -128, -128, -127, -126, -125, -124, -123, -122, -121, -120, -119, -118, -117, -116, -115, -114,
@@ -76,6 +78,8 @@ constexpr int8_t QuantizePixel(int channel, uint8_t value) {
   return kInputTable[channel][value];
 }
 
+// Output 0 holds one score a class.
+constexpr int kClasses = kOutputElements;
 constexpr const char* kLabels[kClasses] = {
     "cat",
     "dog",

@@ -17,7 +17,7 @@ def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_values_and_filters(templates: Path) -> None:
     (templates / "t").write_text("{{ name | c_string }} {{ data | c_bytes }}{{ name | python }}\n")
-    assert render("t", {"name": 'a"b', "data": b"\x07"}) == b'"a\\"b"   0x07,\n\'a"b\'\n'
+    assert render("t", {"name": 'a"b', "data": b"\x07"}) == b'"a\\"b"   0x07,\n"a\\"b"\n'
 
 
 def test_missing_values_are_an_error(templates: Path) -> None:

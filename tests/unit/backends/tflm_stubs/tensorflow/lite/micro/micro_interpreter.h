@@ -8,12 +8,6 @@
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
-struct TfLiteTensor {
-  union {
-    int8_t* int8;
-  } data;
-};
-
 namespace tflite {
 
 class MicroInterpreter {
@@ -22,9 +16,20 @@ class MicroInterpreter {
                    size_t tensor_arena_size);
   TfLiteStatus AllocateTensors();
   TfLiteStatus Invoke();
-  TfLiteTensor* input(size_t index);
-  TfLiteTensor* output(size_t index);
+  template <class T>
+  T* typed_input_tensor(int index) {
+    return static_cast<T*>(Input(index, sizeof(T)));
+  }
+  template <class T>
+  T* typed_output_tensor(int index) {
+    return static_cast<T*>(Output(index, sizeof(T)));
+  }
   size_t arena_used_bytes() const;
+
+ private:
+  // The original looks at the type; here at least its size must be right.
+  void* Input(int index, size_t item_bytes);
+  void* Output(int index, size_t item_bytes);
 };
 
 }  // namespace tflite
