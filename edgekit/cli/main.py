@@ -19,6 +19,9 @@ _COMMANDS = {
     "build": ("edgekit.cli.build", "Train or load, quantize, verify and bundle a model."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
+    "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),
+    "predict": ("edgekit.cli.predict", "Classify pictures with a bundle."),
+    "compare-kernels": ("edgekit.cli.compare_kernels", "One model under every host engine."),
     "show": ("edgekit.cli.show", "Show the report of a bundle again."),
 }
 
