@@ -64,16 +64,15 @@ def bin_dir(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("venv")
     venv.create(home, symlinks=True)
     bin_dir = home / "bin"
-    pip = (sys.executable, "-m", "pip", "--python", bin_dir / "python")
-    done = call(*pip, "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=home)
-    assert done.returncode == 0, done.stderr
     (packages,) = home.glob("lib/python*/site-packages")
     paths = sysconfig.get_paths()
-    lines = (
-        *sorted({paths["purelib"], paths["platlib"]}),
-        f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))",
-    )
-    (packages / "parent.pth").write_text("\n".join(lines) + "\n")
+    parent = "\n".join(sorted({paths["purelib"], paths["platlib"]}))
+    (packages / "parent.pth").write_text(f"{parent}\n")
+    pip = (bin_dir / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    done = call(*pip, "--ignore-installed", wheel, cwd=home)
+    assert done.returncode == 0, done.stderr
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS}))"
+    (packages / "extras.pth").write_text(f"{blocked}\n")
     return bin_dir
 
 
