@@ -151,8 +151,12 @@ def _named(
     from edgekit.emulate.prediction import prediction
     from edgekit.emulate.samples import each
 
+    features = bool(deployed.bundle.provenance.get("embedding"))
     return [
-        {"input": name, **prediction(deployed.graph, sample, deployed.labels, top)}
+        {
+            "input": name,
+            **prediction(deployed.graph, sample, deployed.labels, top, embedding=features),
+        }
         for name, sample in zip(names, each(outputs), strict=True)
     ]
 

@@ -16,7 +16,12 @@ from edgekit.graph.ir import Graph
 
 
 def prediction(
-    graph: Graph, outputs: Sequence[Values], labels: Sequence[str] | None, top: int
+    graph: Graph,
+    outputs: Sequence[Values],
+    labels: Sequence[str] | None,
+    top: int,
+    *,
+    embedding: bool = False,
 ) -> dict[str, Any]:
     """What a sample's outputs say.
 
@@ -25,6 +30,7 @@ def prediction(
         outputs: one array an output, of its tensor's shape and type.
         labels: names of the classes, if they have any.
         top: how many classes to name.
+        embedding: the values are features, not scores of classes.
 
     Returns:
         `top`: a list of {class, label, score}, the largest score first, of equal ones the lower
@@ -33,7 +39,7 @@ def prediction(
     """
     tensors = [graph.tensors[name] for name in graph.outputs]
     reals = [real_values(v, tensor) for v, tensor in zip(outputs, tensors, strict=True)]
-    if len(outputs) == 1 and ranks(graph):
+    if not embedding and len(outputs) == 1 and ranks(graph):
         scores = reals[0].reshape(-1)
         ranked = np.argsort(-scores, kind="stable")[:top]
         return {"top": [_place(int(i), labels, float(scores[i])) for i in ranked]}
