@@ -67,6 +67,17 @@ class Call:
         """An attribute's value."""
         return self.node.attributes.get(name, default)
 
+    def flag(self, name: str, default: bool = False) -> bool:
+        """An attribute that is 0 or 1.
+
+        Raises:
+            InputError: another number, of which every runtime thinks differently.
+        """
+        value = self.attribute(name, int(default))
+        if value not in (0, 1):
+            raise InputError(f"its {name} is {value}; only 0 and 1 mean something")
+        return bool(value)
+
     def ints(self, name: str, index: int, default: Sequence[int]) -> tuple[int, ...]:
         """Integers stored as the attribute `name` or, since some opset, as an input."""
         if name in self.node.attributes:

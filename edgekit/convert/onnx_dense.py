@@ -18,12 +18,12 @@ from edgekit.graph import ops
 def gemm(call: Call) -> list[View]:
     """Gemm: alpha * A * B (+ beta * C) with constant B and C."""
     source = call.view(0)
-    if call.attribute("transA", 0):
+    if call.flag("transA"):
         raise UnsupportedError("transposes its computed operand A")
     weights = call.constant(1, "weights").astype(np.float32)
     if weights.ndim != 2:
         raise InputError(f"its weights {list(weights.shape)} must have 2 dimensions")
-    weights = weights if call.attribute("transB", 0) else weights.T
+    weights = weights if call.flag("transB") else weights.T
     weights = weights * np.float32(call.attribute("alpha", 1.0))
     bias = None
     if call.has(2):

@@ -18,6 +18,9 @@ from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops
 
 Converter = Callable[[Call], list[View]]
+# Exporters write clips without a bound with the largest float. No activation that int8 can hold
+# gets there, and an affine map from there into [0, 6] would round everything else away.
+_UNREACHED = 2.0**20
 
 
 def same(call: Call) -> list[View]:
@@ -72,7 +75,7 @@ def hard_sigmoid(call: Call) -> list[View]:
 def batch_normalization(call: Call) -> list[View]:
     """BatchNormalization in evaluation mode: a product and a sum for each channel."""
     source = call.view(0)
-    if call.attribute("training_mode", 0) or len([name for name in call.node.outputs if name]) > 1:
+    if call.flag("training_mode") or len([name for name in call.node.outputs if name]) > 1:
         raise UnsupportedError("is in training mode; export the model in evaluation mode")
     parts = [call.constant(i, "statistics").astype(np.float64) for i in range(1, 5)]
     channels = source.dims[1] if len(source.axes) > 1 else 0
@@ -151,6 +154,8 @@ def _affine(call: Call, source: View, factor: float, offset: float, part: str) -
 
 def _clipped(call: Call, source: View, low: float, high: float) -> View:
     """min(max(source, low), high) by way of RELU or RELU6."""
+    low = -inf if low <= -_UNREACHED else low
+    high = inf if high >= _UNREACHED else high
     if not low < high:
         raise InputError(f"its bounds {low} and {high} are not in order")
     if low == -inf and high == inf:

@@ -32,7 +32,7 @@ def reshape(call: Call) -> list[View]:
     """Reshape; 0 copies a dimension, -1 is what remains."""
     source = call.view(0)
     sizes = list(call.ints("shape", 1, ()))
-    if not call.attribute("allowzero", 0):
+    if not call.flag("allowzero"):
         if any(size == 0 and i >= len(source.axes) for i, size in enumerate(sizes)):
             raise InputError(f"its shape {sizes} copies a dimension that is not there")
         sizes = [source.dims[i] if size == 0 else size for i, size in enumerate(sizes)]
@@ -52,8 +52,8 @@ def squeeze(call: Call) -> list[View]:
     """Squeeze."""
     source = call.view(0)
     rank, dims = len(source.axes), source.dims
-    given = call.ints("axes", 1, [i for i, size in enumerate(dims) if size == 1])
-    axes = [call.axis(axis, rank) for axis in given]
+    units = [i for i, size in enumerate(dims) if size == 1]
+    axes = [call.axis(axis, rank) for axis in call.ints("axes", 1, ())] or units
     if any(dims[axis] != 1 for axis in axes):
         raise InputError(f"its dimensions {axes} of {list(dims)} are not all 1")
     return [source.without(axes)]
@@ -173,11 +173,11 @@ def reduce_mean(call: Call) -> list[View]:
     source = call.view(0)
     rank = len(source.axes)
     given = call.ints("axes", 1, ())
-    if not given and call.attribute("noop_with_empty_axes", 0):
+    if not given and call.flag("noop_with_empty_axes"):
         return [source]
     axes = [call.axis(axis, rank) for axis in given] or list(range(rank))
     reduced = _mean(call, source, axes)
-    return [reduced if call.attribute("keepdims", 1) else reduced.without(axes)]
+    return [reduced if call.flag("keepdims", True) else reduced.without(axes)]
 
 
 def softmax(call: Call) -> list[View]:

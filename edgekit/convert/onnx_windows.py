@@ -92,9 +92,7 @@ def average_pool(call: Call) -> list[View]:
     """
     source = call.builder.nhwc(call.view(0))
     windows = _windows(call, source, _kernel(call, source))
-    declared = (
-        _declared_pads(call, windows) if call.attribute("count_include_pad", 0) else [(0, 0)] * 2
-    )
+    declared = _declared_pads(call, windows) if call.flag("count_include_pad") else [(0, 0)] * 2
     rows, columns = (w.valid_counts(p) for w, p in zip(windows, declared, strict=True))
     counts = rows[:, None] * columns[None, :]
     inside = windows[0].valid_counts((0, 0))[:, None] * windows[1].valid_counts((0, 0))[None, :]
@@ -169,6 +167,8 @@ def _pair(call: Call, name: str, source: View) -> tuple[int, int]:
 def _window(call: Call, axis: int, size: int, kernel: int, stride: int, dilation: int) -> _Window:
     extent = (kernel - 1) * dilation + 1
     auto = call.attribute("auto_pad", "NOTSET")
+    if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
+        raise InputError(f"its auto_pad '{auto}' is not known")
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         count = -(-size // stride)
         less, more = same_padding(size, kernel, stride, dilation)
@@ -176,10 +176,10 @@ def _window(call: Call, axis: int, size: int, kernel: int, stride: int, dilation
     else:
         before, after = _pads(call)[axis] if auto == "NOTSET" else (0, 0)
         span = size + before + after - extent
-        rounded = -(-span // stride) if call.attribute("ceil_mode", 0) else span // stride
+        rounded = -(-span // stride) if call.flag("ceil_mode") else span // stride
         count = rounded + 1
         # A window that would start behind the input and its leading padding is left out.
-        if call.attribute("ceil_mode", 0) and rounded * stride >= size + before:
+        if call.flag("ceil_mode") and rounded * stride >= size + before:
             count -= 1
         if kernel < 1 or span < 0:
             raise InputError(f"its window {kernel} does not fit into {size}")
