@@ -20,7 +20,7 @@ from edgekit.plan.greedy import Buffer, height
 # second each), and beyond how many buffers the search is not tried.
 _SEARCH_BUDGET = 60_000
 _CLIMB_BUDGET = 60_000
-_SEARCHABLE = 300
+_SEARCHABLE = 40
 _SEED = 0
 
 

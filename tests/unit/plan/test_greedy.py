@@ -44,5 +44,11 @@ def test_of_equal_sizes_the_later_one_is_placed_first() -> None:
     assert place([buffer(32, 0, 0), buffer(32, 0, 0)]) == (32, 0)
 
 
+def test_planned_buffers_keep_their_offsets_and_the_others_go_around_them() -> None:
+    buffers = [buffer(64, 0, 1), buffer(32, 0, 2), buffer(16, 1, 1)]
+    assert place(buffers, [32, None, None]) == (32, 0, 96)
+    assert place(buffers, [32, 48, None]) == (32, 48, 0)  # even where they overlap
+
+
 def test_no_buffers_need_nothing() -> None:
     assert height([], place([])) == 0
