@@ -7,7 +7,7 @@ of checkpoints: equal recipes on equal data give equal weights.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgekit.errors import UsageError
@@ -101,6 +101,20 @@ class Recipe:
             raise UsageError(f"A recipe's stages rise to scale 1, unlike {scales}.")
         if min(stage.share for stage in self.stages) <= 0:
             raise UsageError("Each stage of a recipe has a positive share of the work.")
+
+    def fine_tuning(self) -> Recipe:
+        """For a network that was trained like this before: shorter, gentler, and at full size.
+
+        A third of the work or the epochs, a sixth of the learning rate (docs/pruning.md).
+        """
+        return replace(
+            self,
+            epochs=self.epochs and -(-self.epochs // 3),
+            work=-(-self.work // 3),
+            max_epochs=-(-self.max_epochs // 3),
+            stages=(Stage(1.0, 1.0),),
+            learning_rate=self.learning_rate / 6,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the checkpoint and the cache key; `from_json` reads them back."""

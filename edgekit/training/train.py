@@ -1,8 +1,9 @@
 """Training by name: what was trained before comes from the cache, the rest is trained and kept.
 
-Enter a model's spec, a data set, the preprocessing and a recipe; leaves trained weights. A training
-broken off with Ctrl-C ends in `TrainingStoppedError`, and goes on where it stood if it is resumed;
-so does one that was killed, from its last epoch on.
+Enter a model's spec, a data set, the preprocessing, a recipe, and for a fine-tuning the module it
+starts from; leaves trained weights. A training broken off with Ctrl-C ends in
+`TrainingStoppedError`, and goes on where it stood if it is resumed; so does one that was killed,
+from its last epoch on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import safetensors.torch
 import torch
+from torch import nn
 
 from edgekit.data import Dataset
 from edgekit.errors import EdgekitError, InputError, UsageError
@@ -40,6 +43,7 @@ def train(
     preprocessing: Preprocessing,
     recipe: Recipe,
     *,
+    module: nn.Module | None = None,
     threads: int | None = None,
     retrain: bool = False,
     resume: bool = False,
@@ -49,10 +53,12 @@ def train(
     """Trained weights of a model, from the cache if this training was done before.
 
     Args:
-        spec: the model; its weights start from `recipe.seed`.
+        spec: the model.
         dataset: its classes are the model's.
         preprocessing: at the model's resolution.
         recipe: how to train.
+        module: what to train further; it may be narrower than the spec says. By default the model
+            with fresh weights, drawn with `recipe.seed`.
         threads: that compute; by default the faster of one and all cores.
         retrain: train even if the cache has the outcome.
         resume: go on where an earlier training of the same kind stopped.
@@ -73,16 +79,13 @@ def train(
         )
     if retrain and resume:
         raise UsageError("Training either goes on (resume) or starts anew (retrain).")
-    folder = Folder.of(origin(spec, dataset, preprocessing, recipe))
+    folder = Folder.of(origin(spec, dataset, preprocessing, recipe, module))
     if not retrain:
         found = cached(folder, notice)
         if found:
             return found
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        module = build(spec)
     trained = fit(
-        module,
+        _fresh(spec, recipe) if module is None else module,
         dataset,
         preprocessing,
         recipe,
@@ -93,26 +96,43 @@ def train(
     )
     if trained.interrupted:
         path = checkpoint.save_interrupted(folder, trained)
+        use = f"; --weights {path} uses what there is" if module is None else ""
         raise TrainingStoppedError(
             f"The training was stopped after {len(trained.history)} epochs, "
             f"at {trained.validation_top1:.1f} % on the validation images.",
-            hint=f"The same command with --resume goes on; --weights {path} uses what there is.",
+            hint=f"The same command with --resume goes on{use}.",
         )
     checkpoint.save(folder, trained)
     return trained
 
 
 def origin(
-    spec: ModelSpec, dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe
+    spec: ModelSpec,
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    module: nn.Module | None = None,
 ) -> Mapping[str, Any]:
     """All that the outcome of a training depends on, as plain values."""
+    start = {}
+    if module is not None:
+        weights = safetensors.torch.save(module.state_dict())  # with their names and shapes
+        start = {"start_sha256": hashlib.sha256(weights).hexdigest()}
     return {
         "model": spec.to_json(),
         "layers_sha256": hashlib.sha256(repr(spec.layers).encode()).hexdigest(),
         "data": dict(dataset.provenance),
         "preprocessing": preprocessing.to_json(),
         "recipe": recipe.to_json(),
+        **start,
     }
+
+
+def _fresh(spec: ModelSpec, recipe: Recipe) -> nn.Module:
+    """The model as the recipe's seed draws it; torch's own generator stays where it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return build(spec)
 
 
 def cached(folder: Folder, notice: Notice = lambda sentence: None) -> Trained | None:
