@@ -21,13 +21,13 @@ from edgekit.emulate.oracle import verify
 from edgekit.graph.passes.headless import headless
 from edgekit.models.cost import cost
 from edgekit.models.spec import ModelSpec
-from edgekit.plan.arena import build_for, plan_arena
 from edgekit.progress import Progress, silent
 from edgekit.report.document import document
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
 from edgekit.stages.material import Material, gather
 from edgekit.stages.measure import accuracy_on, gate, known_answers
+from edgekit.stages.memory import placed
 from edgekit.stages.request import Built, Request, board_for
 from edgekit.stages.weights import export, weights
 
@@ -66,6 +66,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
         integer = to_integers(
             entry, material, softmax=not request.logits, clock=clock, progress=progress
         )
+        with clock.stage("plan"):
+            integer, arena = placed(entry, integer, board)
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
             verified = verify(integer.tflite, known.inputs, known.outputs)
@@ -73,7 +75,6 @@ def build(request: Request, progress: Progress = silent) -> Built:
             accuracy = accuracy_on("test", request, entry, integer, material, progress)
             verdict = gate(request, entry, integer, material, progress)
         with clock.stage("bundle"):
-            arena = plan_arena(integer.graph, build_for(board))
             deployment = Deployment(
                 name=name,
                 graph=integer.graph,
