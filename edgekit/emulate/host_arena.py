@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgekit.convert import tflite_reader
 from edgekit.emulate.engine import Engine, start
 from edgekit.emulate.samples import Sample
 from edgekit.emulate.tflm import smallest_arena
@@ -52,7 +53,8 @@ def try_host_arena(graph: Graph, tflite: bytes, sample: Sample) -> HostArena:
     """
     with start(Engine.TFLM, tflite) as session:
         session.run(sample)
-    predicted_bytes = plan_arena(graph, HOST).arena_bytes
+    offsets = tflite_reader.read_offsets(tflite)
+    predicted_bytes = plan_arena(graph, HOST, offsets, list(graph.tensors)).arena_bytes
     try:
         with start(Engine.TFLM, tflite, arena_bytes=predicted_bytes) as session:
             session.run(sample)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from edgekit import extras
+from edgekit.convert.tflite_offline import without_plan
 from edgekit.emulate.samples import Border, Sample, Values, each_sample
 from edgekit.errors import DoesNotFitError, MissingToolError, UnsupportedError
 
@@ -77,6 +78,8 @@ class Interpreter:
     ) -> None:
         runtime = _runtime()
         configs = runtime.InterpreterConfig
+        if keep:  # a plan lets activations share their place, which cannot be kept
+            tflite = without_plan(tflite)
         with _refusals():
             self._wheel = runtime.Interpreter.from_bytes(
                 tflite,
