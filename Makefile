@@ -34,15 +34,15 @@ bench: $(READY)  ## how fast the commands start
 pythons: $(READY)  ## the fast tests against the wheel, without torch, on every Python found
 	rm -rf build/pythons
 	$(BIN)/python -m hatchling build -t wheel -d build/pythons
-	@set -e; for python in $(PYTHONS); do \
+	@set -e; failed=; for python in $(PYTHONS); do \
 	  $$python -c '$(SUPPORTED)' 2>/dev/null || { echo "-- $$python: not here"; continue; }; \
 	  venv=build/pythons/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	  echo "-- $$python"; \
 	  $$python -m venv $$venv; \
 	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	    "$$(echo build/pythons/*.whl)[emulate]" pytest hypothesis; \
-	  $$venv/bin/pytest -q -m "not slow" -p no:cacheprovider; \
-	done
+	  $$venv/bin/pytest -q -m "not slow" -p no:cacheprovider || failed="$$failed $$python"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean:  ## remove bundles, packages and caches; .venv stays
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

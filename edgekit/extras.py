@@ -30,7 +30,6 @@ def require(extra: str) -> None:
     missing = [module for module in MODULES[extra] if find_spec(module) is None]
     if missing:
         raise MissingToolError(
-            f"This needs edgekit's '{extra}' extra: {' and '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not installed.",
+            f"This needs edgekit's '{extra}' extra; not installed: {', '.join(missing)}.",
             hint=_HINTS[extra],
         )
