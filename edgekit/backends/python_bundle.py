@@ -52,6 +52,7 @@ def _values(deployment: Deployment) -> dict[str, Any]:
         "has_classes": has_classes,
         "has_values": not has_classes or len(outputs) > 1,
         "input_example": "samples.npz" if len(inputs) > 1 else "samples.npy",
+        "output_suffix": ".npz" if len(outputs) > 1 else ".npy",
         "output_example": "outputs.npz" if len(outputs) > 1 else "outputs.npy",
         "classes": deployment.classes,
         "has_scaled_inputs": any(tensor.quantization for tensor in inputs),

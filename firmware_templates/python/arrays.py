@@ -15,7 +15,7 @@ def file_samples(paths):
 
 
 def read_array(path):
-    """The array in an .npy file; of an .npz the one that bears the input's name, or the only one."""
+    """The array in an .npy file; of an .npz the only one, or the one with the input's name."""
     array = np.load(path)
     if isinstance(array, np.ndarray):
         return array
@@ -33,8 +33,8 @@ def read_array(path):
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             yield name, getattr(error, "strerror", None) or str(error)
             continue
-        for i, sample in enumerate(zip(*samples)):
-            yield f"{name}[{i}]" if counts[0] > 1 else name, sample
+        for i in range(counts[0]):
+            yield f"{name}[{i}]" if counts[0] > 1 else name, [array[i] for array in samples]
 
 
 def file_sets(paths):

@@ -123,7 +123,7 @@ def parse_arguments():
     parser.add_argument("--top", type=positive, default=3, metavar="K", help="classes to show")
 {% endif %}
 {% if has_values %}
-    parser.add_argument("--output", type=Path, metavar="FILE", help="save the outputs ({{ output_example }})")
+    parser.add_argument("--output", type=Path, help="save all outputs in this {{ output_suffix }} file")
 {% endif %}
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="CPU threads")
     parser.add_argument("--benchmark", type=positive, metavar="N", help="time N inferences")
@@ -163,8 +163,8 @@ class Network:
         self.outputs = [details["index"] for details in self.interpreter.get_output_details()]
 
     def __call__(self, values):
-        for index, tensor, value in zip(self.inputs, INPUTS, values):
-            self.interpreter.set_tensor(index, value.reshape(tensor.shape))
+        for i, value in enumerate(values):
+            self.interpreter.set_tensor(self.inputs[i], value.reshape(INPUTS[i].shape))
         self.interpreter.invoke()
         return [self.interpreter.get_tensor(index) for index in self.outputs]
 
@@ -244,13 +244,13 @@ def run_all(samples, arguments):
         start = time.perf_counter()
         outputs = network(values)
         milliseconds = 1000 * (time.perf_counter() - start)
-        reals = [to_reals(output, tensor) for output, tensor in zip(outputs, OUTPUTS)]
+        reals = list(map(to_reals, outputs, OUTPUTS))
         answer = {
 {% if has_classes %}
             "top": best(reals[0].reshape(-1), labels, arguments.top),
 {% endif %}
 {% if has_values %}
-            "outputs": {{ "{" }}tensor.name: real.tolist() for tensor, real in zip({{ "OUTPUTS[1:], reals[1:]" if has_classes else "OUTPUTS, reals" }})},
+            "outputs": {{ "{" }}OUTPUTS[i].name: reals[i].tolist() for i in range({{ "1, " if has_classes }}len(OUTPUTS))},
 {% endif %}
             "milliseconds": milliseconds,
             "device": network.device,
@@ -317,9 +317,9 @@ def save(path, kept):
     """The outputs of all samples as an .npz: one array an output, sample by sample."""
     try:
         with zipfile.ZipFile(path, "w") as archive:
-            for tensor, column in zip(OUTPUTS, zip(*kept)):
+            for i, tensor in enumerate(OUTPUTS):
                 with archive.open(tensor.name + ".npy", "w", force_zip64=True) as file:
-                    np.save(file, np.stack(column).astype(np.float32))
+                    np.save(file, np.stack([reals[i] for reals in kept]).astype(np.float32))
     except OSError as error:
         sys.exit(f"Cannot write {path}: {error.strerror}")
 {% endif %}
@@ -369,8 +369,8 @@ def verify(arguments):
     network = Network(arguments)
     inputs = [np.load(HERE / f"golden/input_{i}.npy") for i in range(len(INPUTS))]
     expected = [np.load(HERE / f"golden/output_{i}.npy") for i in range(len(OUTPUTS))]
-    answers = [network(sample) for sample in zip(*inputs)]
-    actual = [np.stack(column) for column in zip(*answers)]
+    answers = [network([values[n] for values in inputs]) for n in range(len(inputs[0]))]
+    actual = [np.stack([answer[i] for answer in answers]) for i in range(len(OUTPUTS))]
     differences = np.max(list(map(difference, actual, expected, OUTPUTS)), axis=0)
 {% if has_classes %}
     classes = [values[0].reshape(len(answers), -1).argmax(axis=1) for values in (actual, expected)]

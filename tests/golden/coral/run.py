@@ -114,8 +114,8 @@ class Network:
         self.outputs = [details["index"] for details in self.interpreter.get_output_details()]
 
     def __call__(self, values):
-        for index, tensor, value in zip(self.inputs, INPUTS, values):
-            self.interpreter.set_tensor(index, value.reshape(tensor.shape))
+        for i, value in enumerate(values):
+            self.interpreter.set_tensor(self.inputs[i], value.reshape(INPUTS[i].shape))
         self.interpreter.invoke()
         return [self.interpreter.get_tensor(index) for index in self.outputs]
 
@@ -313,7 +313,7 @@ def run_all(samples, arguments):
         start = time.perf_counter()
         outputs = network(values)
         milliseconds = 1000 * (time.perf_counter() - start)
-        reals = [to_reals(output, tensor) for output, tensor in zip(outputs, OUTPUTS)]
+        reals = list(map(to_reals, outputs, OUTPUTS))
         answer = {
             "top": best(reals[0].reshape(-1), labels, arguments.top),
             "milliseconds": milliseconds,
@@ -390,8 +390,8 @@ def verify(arguments):
     network = Network(arguments)
     inputs = [np.load(HERE / f"golden/input_{i}.npy") for i in range(len(INPUTS))]
     expected = [np.load(HERE / f"golden/output_{i}.npy") for i in range(len(OUTPUTS))]
-    answers = [network(sample) for sample in zip(*inputs)]
-    actual = [np.stack(column) for column in zip(*answers)]
+    answers = [network([values[n] for values in inputs]) for n in range(len(inputs[0]))]
+    actual = [np.stack([answer[i] for answer in answers]) for i in range(len(OUTPUTS))]
     differences = np.max(list(map(difference, actual, expected, OUTPUTS)), axis=0)
     classes = [values[0].reshape(len(answers), -1).argmax(axis=1) for values in (actual, expected)]
     agree = classes[0] == classes[1]

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.bundles import run_py, written
 from support.deployments import LABELS, deployment
 from support.graphs import GraphBuilder
 
-from edgekit.backends import registry
 from edgekit.backends.base import Deployment
-from edgekit.emit.bundle import write_bundle
 from edgekit.emulate import litert
 from edgekit.graph.ir import Graph
 from edgekit.preprocessing import Preprocessing
@@ -50,13 +47,7 @@ def pictures(folder: Path) -> list[Path]:
 
 def bundle(folder: Path, backend: str, **changes: Any) -> tuple[Path, Deployment]:
     made = deployment(BOARDS[backend], **changes)
-    files = registry.get(backend).files(made)
-    return write_bundle(folder, files, provenance=made.provenance), made
-
-
-def run(folder: Path, *arguments: object, **more: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, folder / "run.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+    return written(folder, made), made
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +84,7 @@ def test_scores_are_those_of_litert_run_by_hand(
     rpi: tuple[Path, Deployment], photos: list[Path]
 ) -> None:
     folder, made = rpi
-    said = run(folder, *photos, "--json", "--top", 5, "--threads", 1)
+    said = run_py(folder, *photos, "--json", "--top", 5, "--threads", 1)
     assert said.returncode == 0, said.stderr
     inputs = np.stack([made.preprocessing.pixels(loaded(p)) for p in photos])
     (expected,) = litert.run(made.tflite, [made.preprocessing.quantize(inputs)])
@@ -105,7 +96,7 @@ def test_scores_are_those_of_litert_run_by_hand(
 def test_a_folder_is_searched_and_labels_are_shown(
     rpi: tuple[Path, Deployment], photos: list[Path]
 ) -> None:
-    said = run(rpi[0], photos[0].parent, "--top", 1)
+    said = run_py(rpi[0], photos[0].parent, "--top", 1)
     lines = said.stdout.splitlines()
     assert len(lines) == len(photos)
     assert all(any(label in line for label in LABELS) for line in lines)
@@ -119,7 +110,7 @@ def test_bad_files_are_named_and_the_others_classified(
     (tmp_path / "empty").mkdir()
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "float.tiff")
     strange = [tmp_path / name for name in ("broken.jpg", "empty", "absent.png", "float.tiff")]
-    said = run(rpi[0], *strange, photos[0])
+    said = run_py(rpi[0], *strange, photos[0])
     assert said.returncode == 1
     assert len(said.stdout.splitlines()) == 1
     for path, words in zip(
@@ -134,11 +125,11 @@ def test_bad_files_are_named_and_the_others_classified(
 @pytest.mark.slow
 def test_usage_errors_end_with_two(rpi: tuple[Path, Deployment]) -> None:
     for arguments in ((), ("--top", "0", "x"), ("--benchmark", "0")):
-        assert run(rpi[0], *arguments).returncode == 2
+        assert run_py(rpi[0], *arguments).returncode == 2
 
 
 def test_benchmark_reports_what_was_timed(rpi: tuple[Path, Deployment]) -> None:
-    result = json.loads(run(rpi[0], "--benchmark", 7, "--threads", 1, "--json").stdout)
+    result = json.loads(run_py(rpi[0], "--benchmark", 7, "--threads", 1, "--json").stdout)
     assert (result["inferences"], result["threads"], result["device"]) == (7, 1, "CPU")
     least, median, most = (result[f"{k}_milliseconds"] for k in ("least", "median", "most"))
     assert 0 < least <= median <= most
@@ -146,7 +137,7 @@ def test_benchmark_reports_what_was_timed(rpi: tuple[Path, Deployment]) -> None:
 
 def test_verify_counts_the_golden_vectors(rpi: tuple[Path, Deployment]) -> None:
     folder, made = rpi
-    said = run(folder, "--verify", "--json")
+    said = run_py(folder, "--verify", "--json")
     assert said.returncode == 0, said.stderr
     result = json.loads(said.stdout)
     (actual,) = litert.run(made.tflite, [made.golden.inputs[0][:, 0]])
@@ -162,11 +153,11 @@ def test_verify_fails_on_other_classes_and_on_damage(tmp_path: Path) -> None:
     made = deployment("raspberry_pi_4")
     spoiled = replace(made.golden, outputs=(np.roll(made.golden.outputs[0], 1, axis=-1),))
     folder, _ = bundle(tmp_path / "spoiled", "rpi", golden=spoiled)
-    assert run(folder, "--verify").returncode == 1
+    assert run_py(folder, "--verify").returncode == 1
     folder, _ = bundle(tmp_path / "damaged", "rpi")
     model = folder / "model_int8.tflite"
     model.write_bytes(model.read_bytes()[:-1] + b"!")
-    said = run(folder, "--verify")
+    said = run_py(folder, "--verify")
     assert said.returncode == 1
     assert "damaged or changed: model_int8.tflite" in said.stderr
 
@@ -175,7 +166,7 @@ def test_verify_fails_on_other_classes_and_on_damage(tmp_path: Path) -> None:
 def test_a_missing_runtime_is_explained(rpi: tuple[Path, Deployment], tmp_path: Path) -> None:
     for name in ("ai_edge_litert", "tflite_runtime"):
         (tmp_path / f"{name}.py").write_text("raise ImportError\n")
-    said = run(rpi[0], "--benchmark", 1, env={"PYTHONPATH": str(tmp_path)})
+    said = run_py(rpi[0], "--benchmark", 1, env={"PYTHONPATH": str(tmp_path)})
     assert said.returncode == 1
     assert "pip install -r requirements.txt" in said.stderr
 
@@ -195,13 +186,13 @@ def test_camera_through_opencv(rpi: tuple[Path, Deployment], tmp_path: Path) -> 
     )
     folder, made = rpi
     environment = {"PYTHONPATH": str(tmp_path)}
-    said = run(folder, "--camera", "--frames", 1, "--json", "--top", 5, env=environment)
+    said = run_py(folder, "--camera", "--frames", 1, "--json", "--top", 5, env=environment)
     assert said.returncode == 0, said.stderr
     red = Image.new("RGB", (30, 20), (200, 20, 10))
     values = made.preprocessing.quantize(made.preprocessing.pixels(red))
     (expected,) = litert.run(made.tflite, [values[None]])
     np.testing.assert_array_equal(scores(said.stdout, 5), (expected + 128.0) / 256)
-    said = run(folder, "--camera", env=environment)
+    said = run_py(folder, "--camera", env=environment)
     assert said.returncode == 1 and "The camera gives no picture." in said.stderr
 
 
@@ -209,14 +200,14 @@ def test_camera_through_opencv(rpi: tuple[Path, Deployment], tmp_path: Path) -> 
 def test_no_camera_software_is_explained(rpi: tuple[Path, Deployment], tmp_path: Path) -> None:
     for name in ("picamera2", "cv2"):
         (tmp_path / f"{name}.py").write_text("raise ImportError\n")
-    said = run(rpi[0], "--camera", env={"PYTHONPATH": str(tmp_path)})
+    said = run_py(rpi[0], "--camera", env={"PYTHONPATH": str(tmp_path)})
     assert said.returncode == 1 and "picamera2" in said.stderr and "OpenCV" in said.stderr
 
 
 def test_coral_says_that_it_runs_on_the_cpu_and_why(
     coral: tuple[Path, Deployment], photos: list[Path]
 ) -> None:
-    said = run(coral[0], photos[0], "--json")
+    said = run_py(coral[0], photos[0], "--json")
     assert said.returncode == 0
     assert json.loads(said.stdout)["device"] == "CPU"
     assert "there is no model_int8_edgetpu.tflite" in said.stderr
@@ -244,7 +235,7 @@ def test_a_broken_edge_tpu_library_does_not_take_run_py_with_it(
         f"import os\ndef load_delegate(name):\n    {body}\nclass Interpreter:\n"
         "    def __init__(self, **k): raise SystemExit('CPU was tried')\n"
     )
-    said = run(folder, photos[0], env={"PYTHONPATH": str(tmp_path / "path")})
+    said = run_py(folder, photos[0], env={"PYTHONPATH": str(tmp_path / "path")})
     assert words in said.stderr and "CPU was tried" in said.stderr
 
 
@@ -299,5 +290,5 @@ def test_broken_exif_does_not_stop_it(rpi: tuple[Path, Deployment], tmp_path: Pa
     Image.new("RGB", (20, 20), "red").save(
         tmp_path / "x.jpg", exif=b"Exif\0\0II*\0" + struct.pack("<IH", 8, 900)
     )
-    said = run(rpi[0], tmp_path / "x.jpg")
+    said = run_py(rpi[0], tmp_path / "x.jpg")
     assert said.returncode == 0 and "Traceback" not in said.stderr

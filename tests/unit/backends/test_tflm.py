@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from support.bundles import written
+from support.cxx import CMAKE, CXX, STRICT, STUBS, needs_compiler, shell
 from support.deployments import LABELS, deployment
 from support.graphs import single_op_graphs
 
@@ -17,26 +18,10 @@ from edgekit.backends.base import Golden
 from edgekit.backends.tflm import BACKEND, fit, op_names, self_test_vectors
 from edgekit.errors import DoesNotFitError
 
-STUBS = Path(__file__).parent / "tflm_stubs"
-CC, CXX, CMAKE = (shutil.which(program) for program in ("cc", "c++", "cmake"))
-STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fno-exceptions", "-fno-rtti")
-
-needs_compiler = pytest.mark.skipif(CC is None or CXX is None, reason="no C++ compiler (c++)")
-
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tflm")
-    for name, data in BACKEND.files(deployment("arduino_nano_33_ble")).items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder
-
-
-def shell(*command: object, **more: Any) -> str:
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **more)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return written(tmp_path_factory.mktemp("tflm") / "b", deployment("arduino_nano_33_ble"))
 
 
 @needs_compiler
