@@ -14,25 +14,18 @@ from math import prod
 import numpy as np
 
 from edgekit.convert import tflite_offline
+from edgekit.convert import tflite_tensors as tensors
 from edgekit.convert.tflite_flatbuffer import Flatbuffer, Table, damaged
-from edgekit.convert.tflite_options import OPS_BY_CODE, ROWS, TENSOR_TYPES, Kind, Value, decode
+from edgekit.convert.tflite_fold import FOLDED, fold
+from edgekit.convert.tflite_options import OPS_BY_CODE, ROWS, Kind, Value, decode
 from edgekit.errors import EdgekitError, InputError, UnsupportedError
-from edgekit.graph.ir import Array, DType, Graph, Node, Quantization, Tensor
-from edgekit.graph.ops import TFLITE_NAMES, DepthwiseConv2D, Op, Opaque
+from edgekit.graph.ir import Array, DType, Graph, Node, Tensor
+from edgekit.graph.ops import TFLITE_NAMES, DepthwiseConv2D, Op, Opaque, Reshape
+from edgekit.graph.shapes import infer
 from edgekit.graph.verify import MAX_TENSOR_BYTES, verify
 
 _CUSTOM = 32
-_MAX_RANK = 8
-# The schema's TensorType, in order, to name what is refused.
-# fmt: off
-_TYPE_NAMES = (
-    "FLOAT32", "FLOAT16", "INT32", "UINT8", "INT64", "STRING", "BOOL", "INT16", "COMPLEX64", "INT8",
-    "FLOAT64", "COMPLEX128", "UINT64", "RESOURCE", "VARIANT", "UINT32", "UINT16", "INT4",
-    "BFLOAT16", "INT2", "UINT4",
-)
-# fmt: on
-# Element types whose scale means something; elsewhere converters leave empty or stray ones.
-_QUANTIZED_TYPES = (DType.INT8, DType.UINT8, DType.INT16, DType.INT32)
+_FOLDED_TYPES = (DType.INT32, DType.INT64, DType.FLOAT32)
 
 
 def read(data: bytes, *, allow_opaque: bool = False) -> Graph:
@@ -55,6 +48,15 @@ def read(data: bytes, *, allow_opaque: bool = False) -> Graph:
     graph = _Reader(Flatbuffer(data), allow_opaque).graph()
     verify(graph)
     return graph
+
+
+def operator_count(data: bytes) -> int:
+    """How many operators a TFLite model holds; more than its graph's nodes if some were folded.
+
+    Raises:
+        InputError: not a TFLite model, or damaged.
+    """
+    return sum(subgraph.count(3) for subgraph in Flatbuffer(data).root(b"TFL3").tables(2))
 
 
 def read_offsets(data: bytes) -> dict[str, int]:
@@ -93,10 +95,11 @@ class _Reader:
         indices = self._subgraph.numbers(1, "<i4")
         inputs = self._tensors_at(indices)
         for index, tensor in zip(indices, inputs, strict=True):
-            _check_static(self._tensor_tables[index], tensor)
-        nodes = tuple(self._node(i, table) for i, table in enumerate(self._subgraph.tables(3)))
+            tensors.check_static(self._tensor_tables[index], tensor)
+        operators = enumerate(self._subgraph.tables(3))
+        nodes = tuple(self._node(i, table) for i, table in operators if not self._fold(i, table))
         outputs = self._tensors_at(self._subgraph.numbers(2, "<i4"))
-        return Graph(
+        graph = Graph(
             name=self._subgraph.text(4) or "main",
             # In the file's order, which TFLite Micro's memory planner breaks ties by.
             tensors={tensor.name: tensor for _, tensor in sorted(self._tensors.items())},
@@ -104,6 +107,7 @@ class _Reader:
             inputs=tuple(tensor.name for tensor in inputs),
             outputs=tuple(tensor.name for tensor in outputs),
         )
+        return graph.with_nodes(nodes, graph.tensors)
 
     def offsets(self) -> dict[str, int]:
         """The offline memory plan, by names of tensors that the graph mentions."""
@@ -133,12 +137,12 @@ class _Reader:
 
     def _read_tensor(self, index: int, table: Table) -> Tensor:
         name = self._unique_name(table.text(3), index)
-        shape = tuple(int(size) for size in table.numbers(0, "<i4")[: _MAX_RANK + 1])
-        if len(shape) > _MAX_RANK:
-            raise UnsupportedError(f"Tensor '{name}' has more than {_MAX_RANK} dimensions.")
+        shape = tuple(int(size) for size in table.numbers(0, "<i4")[: tensors.MAX_RANK + 1])
+        if len(shape) > tensors.MAX_RANK:
+            raise UnsupportedError(f"Tensor '{name}' has more than {tensors.MAX_RANK} dimensions.")
         if any(size < 0 for size in shape):
             raise UnsupportedError(f"Tensor '{name}' has the dynamic shape {list(shape)}.")
-        dtype = _element_type(name, table)
+        dtype = tensors.element_type(name, table)
         # Zeros count as one: NumPy refuses a product of the others that overflows.
         if prod(max(size, 1) for size in shape) * dtype.item_bytes > MAX_TENSOR_BYTES:
             raise InputError(f"Tensor '{name}' {list(shape)} is larger than 2 GiB.")
@@ -146,7 +150,7 @@ class _Reader:
             raise UnsupportedError(f"Tensor '{name}' is a variable that keeps its value.")
         if table.has(6):
             raise UnsupportedError(f"Tensor '{name}' is stored sparse.")
-        tensor = Tensor(name, shape, dtype, _quantization(name, dtype, table.table(4)))
+        tensor = Tensor(name, shape, dtype, tensors.quantization(name, dtype, table.table(4)))
         return replace(tensor, data=self._constant(tensor, table))
 
     def _unique_name(self, name: str, index: int) -> str:
@@ -160,7 +164,7 @@ class _Reader:
 
     def _constant(self, tensor: Tensor, table: Table) -> Array | None:
         """The tensor's value in the file; None for an activation."""
-        index = table.scalar(2, "<I")
+        index, half = table.scalar(2, "<I"), tensors.is_half(table)
         if index >= len(self._buffers):
             raise damaged(f"tensor '{tensor.name}' has buffer {index} of {len(self._buffers)}")
         buffer = self._buffers[index]
@@ -172,15 +176,37 @@ class _Reader:
             )
         raw = buffer.view(0)
         if raw.size == 0 and tensor.elements > 0:
+            if half:
+                raise UnsupportedError(f"Tensor '{tensor.name}' is computed in float16.")
             return None
-        if raw.size != tensor.size_bytes:
+        stored = np.dtype("<f2") if half else tensor.dtype.numpy.newbyteorder("<")
+        needed_bytes = tensor.elements * stored.itemsize
+        if raw.size != needed_bytes:
             raise damaged(
-                f"tensor '{tensor.name}' needs {tensor.size_bytes} bytes, its buffer has {raw.size}"
+                f"tensor '{tensor.name}' needs {needed_bytes} bytes, its buffer has {raw.size}"
             )
-        data: Array = raw.view(tensor.dtype.numpy.newbyteorder("<")).reshape(tensor.shape)
+        data: Array = raw.view(stored).reshape(tensor.shape)
         if tensor.dtype is DType.FLOAT32 or not data.flags.aligned:
-            self._file.charge(data.nbytes)  # it will be searched for NaN, or is copied
+            self._file.charge(tensor.size_bytes)  # it will be searched for NaN, or is copied
+        if half:
+            return data.astype(np.float32)
         return data if data.flags.aligned else data.copy()
+
+    def _fold(self, index: int, table: Table) -> bool:
+        """Give the operator's output its value if it is known before the network runs."""
+        code = self._code(index, table)
+        outputs = table.numbers(2, "<i4")
+        if code not in FOLDED or len(outputs) != 1:
+            return False
+        inputs = self._tensors_at(table.numbers(1, "<i4"))
+        output = self._tensor(int(outputs[0]))
+        value = fold(code, table.table(4), inputs)
+        if value is None or value.shape != output.shape or output.dtype not in _FOLDED_TYPES:
+            return False
+        self._tensors[int(outputs[0])] = replace(
+            output, data=value.astype(output.dtype.numpy, copy=False)
+        )
+        return True
 
     def _node(self, index: int, table: Table) -> Node:
         outputs = self._tensors_at(table.numbers(2, "<i4"))
@@ -194,22 +220,46 @@ class _Reader:
         if isinstance(op, Opaque):
             given = [i for i in given if i != -1]
         inputs = tuple(self._tensor(i) for i in given)
-        # Verifying looks at every scale of every node's weights.
+        self._infer(table.numbers(2, "<i4"), op, inputs)
+        # Verifying looks at every scale of every node's weights, and at its bias.
         scales = sum(len(t.quantization.scales) for t in inputs if t.quantization)
-        self._file.charge(4 * scales)
+        bias = sum(t.elements for t in inputs[2:] if t.dtype is DType.INT32)
+        self._file.charge(4 * (scales + bias))
         if isinstance(op, DepthwiseConv2D):
             _check_multiplier(name, table, inputs)
+        if isinstance(op, Reshape) and len(inputs) == 2 and len(inputs[1].shape) != 1:
+            # TensorFlow 1 wrote matrices, which kernels leave unread: the output says the shape.
+            inputs = inputs[:1]
         return Node(name, op, tuple(t.name for t in inputs), tuple(t.name for t in outputs))
 
-    def _op(self, index: int, name: str, table: Table) -> Op:
+    def _infer(self, indices: Array, op: Op, inputs: tuple[Tensor, ...]) -> None:
+        """Give the outputs of a free shape the one that follows from the inputs."""
+        if not any(tensors.is_dynamic(self._tensor_tables[index]) for index in indices):
+            return
+        try:
+            shapes = infer(op, inputs)
+        except EdgekitError:
+            return  # verifying says what is wrong, and where
+        for index, shape in zip(indices, shapes, strict=False):
+            self._tensors[int(index)] = replace(self._tensors[int(index)], shape=shape)
+
+    def _entry(self, index: int, table: Table) -> Table:
+        """The operator code an operator refers to."""
         number = table.scalar(0, "<I")
         if number >= len(self._codes):
             raise damaged(f"operator {index} has code {number} of {len(self._codes)}")
-        entry = self._codes[number]
-        # Numbers above 127 do not fit the older field, which then holds 127.
-        code = max(entry.scalar(0, "<b"), entry.scalar(3, "<i"))
+        return self._codes[int(number)]
+
+    def _code(self, index: int, table: Table) -> int:
+        """The BuiltinOperator number; above 127 it does not fit the older field, which has 127."""
+        entry = self._entry(index, table)
+        return int(max(entry.scalar(0, "<b"), entry.scalar(3, "<i")))
+
+    def _op(self, index: int, name: str, table: Table) -> Op:
+        code = self._code(index, table)
         if code not in OPS_BY_CODE:
-            op = Opaque(entry.text(1) if code == _CUSTOM else _builtin_name(code), code)
+            custom = self._entry(index, table).text(1) if code == _CUSTOM else ""
+            op = Opaque(custom or _builtin_name(code), code)
             if self._allow_opaque:
                 return op
             raise UnsupportedError(
@@ -223,42 +273,6 @@ class _Reader:
             raise type(error)(
                 f"Operator {index}, {op_name}, which writes '{name}': {error}."
             ) from None
-
-
-def _check_static(table: Table, tensor: Tensor) -> None:
-    """Only the batch, which the shape gives as 1, may be left open."""
-    signature = table.numbers(7, "<i4")
-    if np.any(signature[1:] < 0):
-        raise UnsupportedError(
-            f"Input '{tensor.name}' has the dynamic shape {signature[:_MAX_RANK].tolist()}.",
-            hint="Convert the model again with a fixed input shape.",
-        )
-
-
-def _element_type(name: str, table: Table) -> DType:
-    number = table.scalar(1, "<b")
-    if number not in TENSOR_TYPES:
-        known = 0 <= number < len(_TYPE_NAMES)
-        raise UnsupportedError(
-            f"Tensor '{name}' has elements of type {_TYPE_NAMES[number] if known else number}.",
-            hint="edgekit reads float32, int8 and uint8 models.",
-        )
-    return TENSOR_TYPES[number]
-
-
-def _quantization(name: str, dtype: DType, table: Table | None) -> Quantization | None:
-    if table is None or dtype not in _QUANTIZED_TYPES:
-        return None
-    if table.scalar(4, "<B") != 0:
-        raise UnsupportedError(f"Tensor '{name}' has a custom or blockwise quantization.")
-    scales, zero_points = table.numbers(2, "<f4"), table.numbers(3, "<i8")
-    if scales.size == 0:
-        return None
-    if zero_points.size == 0:
-        zero_points = np.zeros(scales.size, np.int64)
-    # Copies: the vectors may lie on odd addresses, and are small.
-    axis = table.scalar(6, "<i") if scales.size > 1 else 0
-    return Quantization(scales.astype(np.float32), zero_points.astype(np.int64), axis)
 
 
 def _option_values(kind: type[Op], table: Table) -> dict[str, Value]:

@@ -109,7 +109,8 @@ def _check_weights(weights: Tensor, axis: int) -> Quantization:
 def _check_bias(bias: Tensor, source: Quantization, weights: Quantization) -> None:
     """int32, zero point 0, scale = input scale * weights' scale, channel by channel.
 
-    A bias without a scale passes: its meaning is clear, and kernels do not read the scale.
+    A bias without a scale passes: its meaning is clear, and kernels do not read the scale. So does
+    one of zeros only, which TensorFlow's older quantizer shares between layers of other scales.
     """
     if bias.dtype is not DType.INT32:
         raise UnsupportedError(f"its bias '{bias.name}' is {bias.dtype.value}, not int32")
@@ -123,7 +124,7 @@ def _check_bias(bias: Tensor, source: Quantization, weights: Quantization) -> No
             f"its bias '{bias.name}' has {len(given.scales)} scales, its weights {len(needed)}"
         )
     off = np.abs(given.scales - needed) > _SCALE_TOLERANCE * needed
-    if np.any(off):
+    if np.any(off) and np.any(bias.data):
         channel = int(np.argmax(off))
         raise InputError(
             f"its bias '{bias.name}' has scale {given.scales[channel]:.9g} in channel {channel}; "

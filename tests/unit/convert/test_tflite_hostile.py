@@ -155,7 +155,8 @@ NOT_KNOWN: dict[str, tuple[Callable[[Damaged], None], str]] = {
         "'stem/weights' is stored sparse",
     ),
     "string": (tensor_field("stem", "type", 5), "'stem' has elements of type STRING"),
-    "float16": (tensor_field("stem/weights", "type", 1), "of type FLOAT16"),
+    "float16": (tensor_field("stem", "type", 1), "'stem' is computed in float16"),
+    "bfloat16": (tensor_field("stem/weights", "type", 18), "of type BFLOAT16"),
     "unknown type": (tensor_field("stem", "type", 99), "of type 99"),
     "external buffer": (
         lambda d: setattr(d.buffer("stem/weights"), "offset", 4096),
