@@ -33,9 +33,13 @@ def calibration_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for trained checkpoints and downloads: `$EDGEKIT_CACHE`, else the XDG cache folder."""
+    """Folder for trained checkpoints and downloads: `$EDGEKIT_CACHE`, else the XDG cache folder.
+
+    Raises:
+        RuntimeError: neither is given, and there is no home folder.
+    """
     own = os.environ.get("EDGEKIT_CACHE")
     if own:
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "edgekit"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "edgekit"

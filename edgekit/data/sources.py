@@ -33,11 +33,24 @@ def load(
         return embedded.load()
     if source == "fashion_mnist":
         return fashion_mnist.load()
-    root = Path(source).expanduser()
-    if root.is_dir():
-        return folder.load(root, seed, progress)
-    if root.exists():
-        raise InputError(f"{source} is a file; a data set is a folder with a folder a class.")
+    if not str(source):
+        raise InputError("The name of the data set is empty.", hint="Leave --data out for ours.")
+    root = _expanded(source)
+    try:
+        if root.is_dir():
+            return folder.load(root, seed, progress)
+        if root.exists():
+            raise InputError(f"{source} is a file; a data set is a folder with a folder a class.")
+    except OSError as error:  # a name too long, or nobody may look inside
+        raise InputError(f"{source} cannot be read: {error.strerror}.") from error
     near = get_close_matches(str(source).lower(), KNOWN, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"Known data sets: {', '.join(KNOWN)}."
     raise InputError(f"There is no folder or data set '{source}'.", hint=hint)
+
+
+def _expanded(source: str | Path) -> Path:
+    """With ~ and ~user replaced where they mean somebody."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # no such user
+        return Path(source)

@@ -5,7 +5,7 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     training.json                 model, data, recipe, history, and the SHA-256 of its weights
     weights-<sha256>.safetensors  the trained weights
     position.safetensors          where a training stands that is not finished
-    interrupted.safetensors       its averaged weights, if Ctrl-C stopped it
+    interrupted.safetensors       its averaged weights, if it was stopped
 
 Every file is written beside its place and moved there in one step: a killed program leaves the old
 file or the new one, and two programs that train the same do not disturb each other. Damaged files
@@ -27,7 +27,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from edgekit.errors import InputError, OutputError
+from edgekit.errors import InputError, OutputError, UsageError
+from edgekit.interruption import held_back
 from edgekit.resources import cache_dir
 from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
@@ -50,10 +51,20 @@ class Folder:
 
     @staticmethod
     def of(origin: Mapping[str, Any]) -> Folder:
-        """The folder in the cache for a training of this origin."""
+        """The folder in the cache for a training of this origin.
+
+        Raises:
+            UsageError: there is no place for a cache.
+        """
         text = json.dumps({"revision": REVISION, **origin}, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()
-        return Folder(cache_dir() / "checkpoints" / key, origin)
+        try:
+            return Folder(cache_dir() / "checkpoints" / key, origin)
+        except RuntimeError as error:
+            raise UsageError(
+                "There is no home folder to keep trained weights in.",
+                hint="Set EDGEKIT_CACHE to a folder that can be written.",
+            ) from error
 
     @property
     def position(self) -> Path:
@@ -174,19 +185,24 @@ def _damaged(path: Path, error: Exception) -> InputError:
 def _write(path: Path, data: bytes) -> None:
     """Write a file in one step, creating its folder."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            try:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with held_back():
+            _replace(path, data)
     except OSError as error:
         raise OutputError(
             f"The checkpoint {path} cannot be written: {error.strerror}.",
             hint="Set EDGEKIT_CACHE to a folder with room that can be written.",
         ) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -1,32 +1,39 @@
-"""Ctrl-C between two steps instead of in the middle of one."""
+"""Ctrl-C and SIGTERM between two steps of a training instead of in the middle of one."""
 
 from __future__ import annotations
 
-import signal
-import threading
+from contextlib import ExitStack
 from types import FrameType, TracebackType
-from typing import Any
+
+from edgekit.interruption import Stopped, handled
 
 
 class Interrupt:
-    """While entered, the first Ctrl-C only sets `asked`; the second one raises KeyboardInterrupt.
+    """While entered, the first signal only sets `asked`; the second one raises `Stopped`.
 
     Signals reach the main thread alone: elsewhere this changes nothing.
+
+    Attributes:
+        number: of the signal that came; None if none did.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.number: int | None = None
+        self._handlers = ExitStack()
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal came."""
+        return self.number is not None
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._ask)
+        self._handlers.enter_context(handled(self._ask))
         return self
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
+            raise Stopped(number)
+        self.number = number
 
     def __exit__(
         self,
@@ -34,5 +41,4 @@ class Interrupt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        self._handlers.close()

@@ -57,7 +57,7 @@ def fit(
         preprocessing: at the network's own resolution.
         recipe: how to train.
         start: go on from here; by default from the module's weights.
-        save: called with the position at the start, between epochs, and on Ctrl-C.
+        save: called with the position at the start, between epochs, and on Ctrl-C or SIGTERM.
         threads: that compute; by default the faster of one and all cores.
         progress: told the images seen, once for each resolution.
 
@@ -82,14 +82,20 @@ def fit(
                     run.at.seconds = time.perf_counter() - began
                     save(run.at)
                     state, quality = run.averaged(epochs[-1], order)
-                    return Trained(state, tuple(run.at.history), quality.top1, interrupted=True)
+                    return Trained(
+                        state,
+                        tuple(run.at.history),
+                        quality.top1,
+                        interrupted=True,
+                        stopped_by=interrupt.number,
+                    )
                 run.step(epoch, step, order)
                 progress(*_seen(epoch, epochs, step))
             state, quality = run.averaged(epoch, order)
             run.record(epoch, quality, time.perf_counter() - began)
             if epoch is not epochs[-1]:
                 save(run.at)
-    return Trained(state, tuple(run.at.history), quality.top1)
+    return Trained(state, tuple(run.at.history), quality.top1, stopped_by=interrupt.number)
 
 
 class _Run:

@@ -14,6 +14,8 @@ from edgekit.errors import UsageError
 
 # Part of the cache key. Raise it when the same recipe no longer gives the same weights.
 REVISION = 1
+_SEEDS = 2**63  # torch's generator takes no more
+_MOST_EPOCHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Recipe:
         for name, count in counts.items():
             if count < 1:
                 raise UsageError(f"A recipe's {name} is at least 1, not {count}.")
+        if self.epochs is not None and self.epochs > _MOST_EPOCHS:
+            raise UsageError(f"A recipe has at most {_MOST_EPOCHS:,} epochs, not {self.epochs:,}.")
         if self.batch < self.shards:
             raise UsageError(f"A batch of {self.batch} cannot be cut into {self.shards} shards.")
         if self.learning_rate <= 0 or self.weight_decay < 0:
@@ -91,8 +95,8 @@ class Recipe:
         for name in ("warmup", "momentum", "label_smoothing", "average_decay", "shift", "erase"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"A recipe's {name} lies in [0, 1), not {getattr(self, name)}.")
-        if self.seed < 0:
-            raise UsageError(f"A recipe's seed is not negative, unlike {self.seed}.")
+        if not 0 <= self.seed < _SEEDS:
+            raise UsageError(f"A recipe's seed lies in [0, 2^63), unlike {self.seed}.")
         self._check_stages()
 
     def _check_stages(self) -> None:

@@ -62,7 +62,8 @@ class Trained:
         state: state dict of contiguous CPU tensors, float32 (BatchNorm's counters are int64).
         history: one record a finished epoch.
         validation_top1: of `state`, in percent, at the network's own resolution.
-        interrupted: stopped by Ctrl-C; `state` is the average of the weights so far.
+        interrupted: broken off by a signal; `state` is the average of the weights so far.
+        stopped_by: the number of a signal that came, perhaps too late to break anything off.
         from_cache: trained earlier, and found again.
     """
 
@@ -70,6 +71,7 @@ class Trained:
     history: tuple[EpochRecord, ...]
     validation_top1: float
     interrupted: bool = False
+    stopped_by: int | None = None
     from_cache: bool = False
 
     @property

@@ -21,6 +21,7 @@ from edgekit.errors import UsageError
 In = TypeVar("In")
 Out = TypeVar("Out")
 _TRIALS = 3
+MOST_THREADS = 256  # beyond what a system lets a program have, OpenMP ends it without a word
 
 
 def cores() -> int:
@@ -37,13 +38,13 @@ class Team:
     threads are shared out among the workers and act within operators, whose sums they reorder.
 
     Args:
-        threads: in all, at least 1.
+        threads: in all, 1 to `MOST_THREADS`.
         shards: parts of a batch.
     """
 
     def __init__(self, threads: int, shards: int) -> None:
-        if threads < 1:
-            raise UsageError(f"Training needs at least 1 thread, not {threads}.")
+        if not 1 <= threads <= MOST_THREADS:
+            raise UsageError(f"Training takes 1 to {MOST_THREADS} threads, not {threads}.")
         self.threads = threads
         workers = min(threads, shards)
         self._within = max(1, threads // workers)

@@ -1,7 +1,7 @@
 """Training by name: what was trained before comes from the cache, the rest is trained and kept.
 
 Enter a model's spec, a data set, the preprocessing, a recipe, and for a fine-tuning the module it
-starts from; leaves trained weights. A training broken off with Ctrl-C ends in
+starts from; leaves trained weights. A training broken off with Ctrl-C or SIGTERM ends in
 `TrainingStoppedError`, and goes on where it stood if it is resumed; so does one that was killed,
 from its last epoch on.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from signal import SIGINT
 from typing import Any
 
 import safetensors.torch
@@ -18,6 +19,7 @@ from torch import nn
 
 from edgekit.data import Dataset
 from edgekit.errors import EdgekitError, InputError, UsageError
+from edgekit.interruption import Stopped, exit_code
 from edgekit.models.module import build
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
@@ -32,9 +34,15 @@ Notice = Callable[[str], None]
 
 
 class TrainingStoppedError(EdgekitError):
-    """Ctrl-C stopped the training; what it reached is kept."""
+    """Ctrl-C or SIGTERM stopped the training; what it reached is kept.
 
-    exit_code = 130  # 128 + SIGINT, what shells give to a program that Ctrl-C ended
+    Args:
+        number: of the signal; it gives the exit code.
+    """
+
+    def __init__(self, number: int | None, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code(Stopped(number or SIGINT))
 
 
 def train(
@@ -66,7 +74,7 @@ def train(
         notice: told sentences for the user.
 
     Raises:
-        TrainingStoppedError: by Ctrl-C; its hint says how to go on.
+        TrainingStoppedError: by Ctrl-C or SIGTERM; its hint says how to go on.
         UsageError: there is nothing to resume, or the arguments contradict each other.
         InputError: a split is too small, or the position to resume from is damaged.
         OutputError: the cache cannot be written.
@@ -98,11 +106,18 @@ def train(
         path = checkpoint.save_interrupted(folder, trained)
         use = f"; --weights {path} uses what there is" if module is None else ""
         raise TrainingStoppedError(
+            trained.stopped_by,
             f"The training was stopped after {len(trained.history)} epochs, "
             f"at {trained.validation_top1:.1f} % on the validation images.",
             hint=f"The same command with --resume goes on{use}.",
         )
     checkpoint.save(folder, trained)
+    if trained.stopped_by is not None:
+        raise TrainingStoppedError(
+            trained.stopped_by,
+            "Stopped when the training had just ended; its weights are kept.",
+            hint="The same command goes on from there.",
+        )
     return trained
 
 

@@ -16,7 +16,7 @@ FLOORS = {
     **dict.fromkeys(("training", "emit", "emulate", "report"), 3),
     **dict.fromkeys(("models", "data", "convert", "compress", "plan"), 2),
     **dict.fromkeys(("graph", "preprocessing", "extras"), 1),
-    **dict.fromkeys(("errors", "resources", "progress", "__init__"), 0),
+    **dict.fromkeys(("errors", "resources", "progress", "interruption", "__init__"), 0),
 }
 TORCH_ROOMS = ("models/module.py", "training/", "convert/torch_onnx.py", "compress/prune.py")
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -39,6 +39,24 @@ def test_a_file_is_no_data_set(tmp_path: Path) -> None:
         load(tmp_path / "x.zip")
 
 
+def test_names_that_name_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="is empty"):
+        load("")
+    with pytest.raises(InputError, match="no folder or data set '~nobody-here/x'"):
+        load("~nobody-here/x")
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
+        load("x" * 5000)
+
+
+def test_a_folder_nobody_may_look_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(InputError, match="cannot be read: Permission denied"):
+        load(tmp_path)
+
+
 def test_the_full_set_by_name_is_there_or_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

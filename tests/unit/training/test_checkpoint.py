@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="needs edgekit[train]")
 import torch
 from training_cases import assert_equal_states
 
-from edgekit.errors import InputError, OutputError
+from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.training import checkpoint
 from edgekit.training.checkpoint import Folder
 from edgekit.training.optimizer import Weights
@@ -141,3 +141,15 @@ def test_a_cache_that_is_no_folder_is_named(
     monkeypatch.setenv("EDGEKIT_CACHE", str(blocked))
     with pytest.raises(OutputError, match="cannot be written"):
         checkpoint.save(Folder.of({}), trained())
+
+
+def test_no_place_for_a_cache_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("EDGEKIT_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(UsageError, match="no home folder") as caught:
+        Folder.of({})
+    assert "EDGEKIT_CACHE" in caught.value.hint

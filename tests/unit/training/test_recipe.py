@@ -30,6 +30,8 @@ def test_json_and_back_is_the_same_recipe() -> None:
         ("shift", 1.0),
         ("erase", -0.5),
         ("seed", -1),
+        ("seed", 2**63),
+        ("epochs", 10**9),
         ("stages", ()),
         ("stages", (Stage(0.5, 1.0),)),
         ("stages", (Stage(1.0, 0.5), Stage(0.5, 0.5), Stage(1.0, 0.5))),

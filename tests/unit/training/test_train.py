@@ -38,13 +38,13 @@ def folder(recipe: Recipe = RECIPE) -> Folder:
     return Folder.of(origin(spec(), dataset(), PREPROCESSING, recipe))
 
 
-def stop_after(count: int):
+def stop_after(count: int, number: int = signal.SIGINT):
     told: list[int] = []
 
     def press(what: str, done: int, total: int) -> None:
         told.append(done)
         if len(told) == count:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     return press
 
@@ -101,6 +101,23 @@ def test_a_stopped_training_says_how_to_go_on_and_goes_on() -> None:
     resumed = run(resume=True)
     assert not folder().interrupted.exists()
     assert_equal_states(resumed.state, run(retrain=True).state)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_exit_code_tells_the_signal(number: int, code: int) -> None:
+    with pytest.raises(TrainingStoppedError) as caught:
+        run(progress=stop_after(2, number))
+    assert caught.value.exit_code == code
+
+
+def test_a_stop_that_comes_after_the_last_step_loses_nothing() -> None:
+    steps: list[int] = []
+    first = run(progress=lambda what, done, total: steps.append(done))
+    with pytest.raises(TrainingStoppedError, match="just ended"):
+        run(progress=stop_after(len(steps)), retrain=True)
+    again = run()
+    assert again.from_cache
+    assert_equal_states(again.state, first.state)
 
 
 def test_without_resume_a_stopped_training_starts_anew() -> None:

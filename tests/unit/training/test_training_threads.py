@@ -29,9 +29,10 @@ def test_threads_beyond_the_shards_work_within_operators(threads: int, within: i
     assert torch.get_num_threads() == before
 
 
-def test_no_threads_are_refused() -> None:
-    with pytest.raises(UsageError, match="at least 1 thread"):
-        Team(0, 2)
+@pytest.mark.parametrize("threads", [0, 257, 100_000])
+def test_numbers_of_threads_that_cannot_be(threads: int) -> None:
+    with pytest.raises(UsageError, match="1 to 256 threads"):
+        Team(threads, 2)
 
 
 def test_an_error_in_a_worker_reaches_the_caller() -> None:
