@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgekit.backends import registry as backends
 from edgekit.backends.base import Deployment
 from edgekit.convert import onnx_graph
 from edgekit.emit.bundle import claim
 from edgekit.emulate.oracle import verify
+from edgekit.graph.cost import graph_cost
+from edgekit.graph.ir import Graph
 from edgekit.graph.passes.headless import headless
 from edgekit.models.cost import cost
 from edgekit.models.spec import ModelSpec
@@ -135,18 +138,27 @@ def _enter(
     assert spec is not None and material.dataset is not None  # `Request` and `gather` see to it
     contract = contract_of(request, spec, material)
     with clock.stage("train"):
-        module, origin = weights(
-            request, spec, material.dataset, contract, progress, notices.append
-        )
+        weighted = weights(request, spec, material.dataset, contract, progress, notices.append)
     with clock.stage("export"):
-        onnx_model = export(module, spec, name, material.dataset, contract)
+        onnx_model = export(weighted.module, spec, name, material.dataset, contract)
     with clock.stage("convert"):
         graph = onnx_graph.read(onnx_model)
     return Entry(
         name=name,
-        described={**spec.to_json(), "params": cost(spec).params, "macs": cost(spec).macs},
-        origin=origin,
+        described=_described(spec, graph, weighted.pruned),
+        origin=weighted.origin,
         contract=contract,
         onnx=onnx_model,
         float_graph=headless(graph) if request.embedding else graph,
     )
+
+
+def _described(spec: ModelSpec, graph: Graph, pruned: dict[str, Any] | None) -> dict[str, Any]:
+    """The report's "model" section; of a pruned network, what it was before too."""
+    whole = cost(spec)
+    described = {**spec.to_json(), "params": whole.params, "macs": whole.macs}
+    if pruned is None:
+        return described
+    macs = graph_cost(graph).macs
+    section = {**pruned, "macs_before": whole.macs, "macs_after": macs}
+    return {**described, "params": pruned["params_after"], "macs": macs, "pruned": section}

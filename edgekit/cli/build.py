@@ -76,6 +76,12 @@ Examples:
     show_default=True,
     help="TFLite's, or the symmetric one that torchvision's and timm's checkpoints need.",
 )
+@click.option(
+    "--prune",
+    type=float,
+    metavar="RATIO",
+    help="Remove this share of the channels, in multiples of 8, then train a little further.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Training epochs.")
 @click.option("--threads", type=click.IntRange(1), help="Default: the faster of 1 and all.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")

@@ -33,6 +33,8 @@ def _facts(report: Report) -> Table:
 
 def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     yield "model", _model(report["model"])
+    if report["model"].get("pruned"):
+        yield "pruned", _pruned(report["model"]["pruned"])
     yield "weights", _origin(report["weights"])
     if report["accuracy"]:
         yield from _accuracy(report["accuracy"])
@@ -64,6 +66,14 @@ def _model(model: Report) -> str:
     return (
         f"{model['arch']}, alpha {model['alpha']}, rho {model['rho']:.3f} -> "
         f"{model['resolution']}x{model['resolution']}, {model['classes']} classes: {size}"
+    )
+
+
+def _pruned(pruned: Report) -> str:
+    return (
+        f"{100 * pruned['reached']:.0f} % of the channels: parameters "
+        f"{pruned['params_before']:,} -> {pruned['params_after']:,}, MACs "
+        f"{pruned['macs_before'] / 1e6:,.1f} M -> {pruned['macs_after'] / 1e6:,.1f} M"
     )
 
 

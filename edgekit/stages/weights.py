@@ -1,4 +1,4 @@
-"""An architecture's weights: trained, found in the cache or loaded; then its ONNX model.
+"""An architecture's weights: trained, found in the cache or loaded, pruned; then its ONNX model.
 
 The only stage that needs torch, imported when it runs.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgekit import extras
 from edgekit.data import Dataset
-from edgekit.errors import MissingToolError
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
@@ -21,8 +23,26 @@ from edgekit.stages.request import Request
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgekit.training.recipe import Recipe
+    from edgekit.training.records import Trained
+
 Notice = Callable[[str], None]
 _CHECKED_IMAGES = 16  # validation pictures on which the ONNX model must equal the trained one
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """An architecture with weights.
+
+    Attributes:
+        module: in the shape it will be exported in.
+        origin: where its weights came from, plain values.
+        pruned: what pruning removed, plain values; None without it.
+    """
+
+    module: nn.Module
+    origin: dict[str, Any]
+    pruned: dict[str, Any] | None = None
 
 
 def weights(
@@ -32,41 +52,54 @@ def weights(
     contract: Preprocessing,
     progress: Progress,
     notice: Notice,
-) -> tuple[nn.Module, dict[str, Any]]:
-    """The module with its weights, and where they came from as plain values.
+) -> Weighted:
+    """Load or train the network; then prune it and train it further, if that is asked for.
 
     Raises:
         MissingToolError: torch is not installed.
-        EdgekitError: see `training.train.train` and `models.module.load_weights`.
+        EdgekitError: see `training.train.train`, `models.module.load_weights`, `compress.prune`.
     """
-    try:
-        from edgekit.models.module import build, load_weights
-        from edgekit.training.recipe import Recipe
-        from edgekit.training.train import train
-    except ImportError as error:
-        raise MissingToolError(
-            f"An architecture needs the training extra ({error.name} is not installed).",
-            hint="pip install 'edgekit[train]'; a ready model (--model FILE) works without it.",
-        ) from error
-    module = build(spec)
-    if request.weights:
-        notice(load_weights(module, request.weights))
-        digest = hashlib.sha256(request.weights.read_bytes()).hexdigest()
-        return module, {"source": "weights", "file": request.weights.name, "sha256": digest}
-    recipe = Recipe(epochs=request.epochs, seed=request.seed)
-    trained = train(
+    extras.require("train")
+    from edgekit.models.module import build, load_weights
+    from edgekit.training.recipe import Recipe
+    from edgekit.training.train import train
+
+    training = partial(
+        train,
         spec,
         dataset,
         contract,
-        recipe,
         threads=request.threads,
         retrain=request.retrain,
-        resume=request.resume,
         progress=progress,
         notice=notice,
     )
-    module.load_state_dict(trained.state)
-    return module, {
+    recipe = Recipe(epochs=request.epochs, seed=request.seed)
+    module, resume = build(spec), request.resume
+    origin: dict[str, Any]
+    if request.weights:
+        notice(load_weights(module, request.weights))
+        digest = hashlib.sha256(request.weights.read_bytes()).hexdigest()
+        origin = {"source": "weights", "file": request.weights.name, "sha256": digest}
+    else:
+        trained = training(recipe, resume=resume)
+        module.load_state_dict(trained.state)
+        origin = _trained(recipe, trained)
+        resume = resume and trained.from_cache  # what was stopped was the training after pruning
+    if request.prune is None:
+        return Weighted(module, origin)
+    from edgekit.compress.prune import prune
+
+    pruned = prune(module, request.prune, spec.input_shape)
+    further = recipe.fine_tuning()
+    trained = training(further, module=pruned.module, resume=resume)
+    pruned.module.load_state_dict(trained.state)
+    origin = {**origin, "fine_tuning": _trained(further, trained)}
+    return Weighted(pruned.module, origin, pruned.to_json())
+
+
+def _trained(recipe: Recipe, trained: Trained) -> dict[str, Any]:
+    return {
         "source": "trained",
         "recipe": recipe.to_json(),
         "epochs": len(trained.history),

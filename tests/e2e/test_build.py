@@ -101,6 +101,18 @@ def test_the_accuracy_gate_keeps_and_marks_the_bundle(build, cache: Path, tmp_pa
     assert "kept and marked" in failed.err
 
 
+def test_pruning_leaves_a_smaller_exact_network(build, tmp_path: Path) -> None:
+    outcome = build("tflm", tmp_path / "pruned", "--prune", "0.4")
+    assert outcome.code == 0, outcome.err
+    report = json.loads(outcome.out)
+    pruned = report["model"]["pruned"]
+    assert pruned["params_after"] == report["model"]["params"] < 0.7 * pruned["params_before"]
+    assert pruned["macs_after"] == report["model"]["macs"] < pruned["macs_before"]
+    assert all(width["after"] % 8 == 0 for width in pruned["widths"])
+    assert report["verified"]["checked"]
+    assert sum(report["tflite"]["ops"].values()) <= 31
+
+
 def test_logits_leaves_softmax_out(build, tmp_path: Path) -> None:
     outcome = build("tflm", tmp_path / "logits", "--logits")
     assert outcome.code == 0, outcome.err
