@@ -39,7 +39,9 @@ def two_inputs_floats_outside() -> Graph:
     b = GraphBuilder("border")
     q = b.int8(0.05, 3)
     first = b.add(ops.Quantize(), b.input("a", (1, 4)), quantization=q, dtype=DType.INT8, name="qa")
-    second = b.add(ops.Quantize(), b.input("b", (1, 4)), quantization=q, dtype=DType.INT8, name="qb")
+    second = b.add(
+        ops.Quantize(), b.input("b", (1, 4)), quantization=q, dtype=DType.INT8, name="qb"
+    )
     total = b.add(ops.Add(), first, second, quantization=b.int8(0.1, -2), name="sum")
     real = b.add(ops.Dequantize(), total, dtype=DType.FLOAT32, name="real")
     return b.build(real, total)
