@@ -19,6 +19,7 @@ from typing import Any
 from edgekit.backends.base import MODEL_FILE, Deployment
 from edgekit.backends.python_bundle import python_files
 from edgekit.emit.render import to_json
+from edgekit.emit.text import plain
 from edgekit.plan.partition import EDGE_TPU_SRAM_BYTES, Partition, partition
 
 COMPILER = "edgetpu_compiler"
@@ -91,10 +92,11 @@ def _partition(deployment: Deployment) -> Partition:
 
 def preflight(name: str, placed: Partition) -> str:
     """The partition as a text for people: one line an op, then the sums."""
-    width = max((len(p.op) for p in placed.placements), default=0)
+    names = [plain(p.op) for p in placed.placements]  # custom ops bear any name
+    width = max(map(len, names), default=0)
     lines = [f"Edge TPU preflight of {name}: a prediction by the compiler's published rules.", ""]
-    for p in placed.placements:
-        lines.append(f"{p.index:4}  {p.op:<{width}}  {'TPU' if p.mapped else 'CPU'}: {p.reason}")
+    for op, p in zip(names, placed.placements, strict=True):
+        lines.append(f"{p.index:4}  {op:<{width}}  {'TPU' if p.mapped else 'CPU'}: {p.reason}")
     lines += [
         "",
         f"{placed.mapped_count} of {len(placed.placements)} operators on the Edge TPU, "
@@ -117,7 +119,7 @@ def compile_model(tflite: bytes) -> Compilation:
         command = [program, "-s", "-o", folder, str(source)]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_COMPILER_SECONDS, check=False
+                command, capture_output=True, timeout=_COMPILER_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
             return Compilation(None, "", f"took more than {_COMPILER_SECONDS} seconds")
@@ -125,7 +127,7 @@ def compile_model(tflite: bytes) -> Compilation:
             return Compilation(None, "", f"could not be started ({error.strerror})")
         made = Path(folder, EDGETPU_FILE)
         model = made.read_bytes() if made.is_file() else b""
-    log = done.stdout + done.stderr
+    log = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode != 0:
         return Compilation(None, log, f"failed with code {done.returncode}")
     if model[4:8] != b"TFL3" or _CUSTOM_OP not in model:
