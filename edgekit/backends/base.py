@@ -6,7 +6,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count, takewhile
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +15,8 @@ from numpy.lib.format import read_array
 from edgekit.emit.bundle import Bundle
 from edgekit.emit.text import plain, single_line
 from edgekit.errors import InputError
-from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Tensor
+from edgekit.graph.scores import ends_in_softmax
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
 from edgekit.preprocessing import Preprocessing
@@ -28,8 +27,6 @@ LABELS_FILE = "labels.txt"
 GOLDEN_INPUT_FILE = "golden/input_{}.npy"  # one a graph input, counted from 0
 GOLDEN_OUTPUT_FILE = "golden/output_{}.npy"
 Values = npt.NDArray[Any]
-# What may stand between a softmax and the output it is the heart of.
-_AFTER_SOFTMAX = (ops.Dequantize, ops.Quantize, ops.Reshape, ops.Squeeze)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,7 @@ class Deployment:
         None if it scores none: features, a signal, a map.
         """
         scores = self.outputs[0]
-        if self.labels is not None or _is_softmax_of_one_row(self.graph, scores):
+        if self.labels is not None or ends_in_softmax(self.graph):
             return scores.elements
         return None
 
@@ -174,16 +171,6 @@ def _real_value(tensor: Tensor) -> str:
         return "value"
     scale, zero_point = tensor.quantization.scale, tensor.quantization.zero_point
     return f"{scale} * (value {'-' if zero_point > 0 else '+'} {abs(zero_point)})"
-
-
-def _is_softmax_of_one_row(graph: Graph, output: Tensor) -> bool:
-    node = graph.producer(output.name)
-    while node is not None and isinstance(node.op, _AFTER_SOFTMAX):
-        node = graph.producer(node.inputs[0])
-    if node is None or not isinstance(node.op, ops.Softmax):
-        return False
-    shape = graph.tensors[node.outputs[0]].shape
-    return prod(shape) == shape[-1]
 
 
 def golden_files(golden: Golden) -> dict[str, bytes]:
