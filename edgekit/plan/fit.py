@@ -15,12 +15,14 @@ from edgekit.errors import DoesNotFitError
 from edgekit.graph.ir import Graph, Tensor
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
+from edgekit.plan.names import short_name
 
 # TFLite Micro with the ops of a CNN, CMSIS-NN and the start-up code, on a Cortex-M4: 45 to 60 KB.
 CODE_BYTES = 64 * 1024
 # Interpreter objects, stack (kernels keep little on it) and what the C library takes.
 STACK_BYTES = 8 * 1024
 _HEAVIEST = 3
+_KINDS = {"ram": "RAM", "flash": "flash"}
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,15 @@ class Fit:
         if not full:
             return
         missing = " and ".join(
-            f"{-r.free_bytes:,} bytes of {r.kind} ({r.used_bytes:,} of {r.capacity_bytes:,})"
-            for r in full
+            f"{-region.free_bytes:,} bytes of {_KINDS[region.kind]} "
+            f"({region.used_bytes:,} of {region.capacity_bytes:,})"
+            for region in full
         )
         kinds = {region.kind for region in full}
-        weighty = ", ".join(f"{name} {size:,}" for k, name, size in self.heaviest if k in kinds)
-        peak = f" The peak is at '{self.peak_node}'." if "ram" in kinds else ""
+        weighty = ", ".join(
+            f"{short_name(name)} {size:,}" for k, name, size in self.heaviest if k in kinds
+        )
+        peak = f" The peak is at '{short_name(self.peak_node)}'." if "ram" in kinds else ""
         raise DoesNotFitError(
             f"The model does not fit {self.board}: it lacks {missing}.",
             hint=f"Take a smaller alpha or rho. Heaviest tensors, in bytes: {weighty}.{peak}",

@@ -16,6 +16,7 @@ from edgekit.plan import boards
 from edgekit.plan.arena import ArenaPlan, PlacedBuffer, build_for, plan_arena
 from edgekit.plan.boards import Board
 from edgekit.plan.fit import Fit, judge
+from edgekit.plan.names import short_name
 from edgekit.plan.offline import plan_for, plan_offline
 from edgekit.plan.tflm_memory import HOST, TflmBuild
 from edgekit.report.waterfall import waterfall
@@ -65,6 +66,11 @@ class Model:
     file_bytes: int
     offsets: Mapping[str, int]
 
+    @property
+    def has_kernels(self) -> bool:
+        """Whether TFLite Micro can run it: it has no kernels for uint8."""
+        return all(tensor.dtype is not DType.UINT8 for tensor in self.graph.tensors.values())
+
     def as_it_is(self, build: TflmBuild) -> ArenaPlan:
         """The arena of this very file."""
         return plan_arena(self.graph, build, self.offsets, order=tuple(self.graph.tensors))
@@ -98,8 +104,8 @@ def memory_report(model: Model, board: Board | None) -> dict[str, Any]:
             for key, name, build, in_place in _BUILDS
         ],
         "board": _board(model, board, plan) if board else None,
-        "fits_on": _fits_on(model),
-        "has_kernels": all(t.dtype is not DType.UINT8 for t in model.graph.tensors.values()),
+        "fits_on": _fits_on(model) if model.has_kernels else [],
+        "has_kernels": model.has_kernels,
     }
 
 
@@ -143,16 +149,16 @@ def _largest_first(buffer: PlacedBuffer) -> tuple[int, int]:
 
 def _board(model: Model, board: Board, plan: ArenaPlan) -> dict[str, Any]:
     fit = judge(board, model.graph, model.file_bytes, plan)
-    room = next(
-        (r.free_bytes + plan.activations_bytes for r in fit.regions if r.kind == "ram"), None
-    )
+    ram = next((region for region in fit.regions if region.kind == "ram"), None)
+    reads_pictures = any(len(model.graph.tensors[name].shape) == 4 for name in model.graph.inputs)
     return {
         "id": board.id,
         "name": board.name,
         "arena_bytes": model.as_it_is(build_for(board)).arena_bytes,
         "planned_bytes": plan.arena_bytes,
         "activations_bytes": plan.activations_bytes,
-        "room_for_activations_bytes": room,
+        "room_for_activations_bytes": ram.free_bytes + plan.activations_bytes if ram else None,
+        "reads_pictures": reads_pictures,
         "fit": fit.to_json(),
     }
 
@@ -173,26 +179,26 @@ def memory_text(report: Plain) -> str:
     if report["board"]:
         blocks.append(_verdict(report["board"]))
     fitting = ", ".join(report["fits_on"]) or "none that edgekit knows"
-    blocks.append([f"Boards with room for it: {fitting}."])
-    if not report["has_kernels"]:
-        blocks.append(
-            ["TFLite Micro has no kernels for uint8: this model runs on LiteRT or the Edge TPU."]
-        )
+    if report["has_kernels"]:
+        blocks.append([f"Boards with room for it: {fitting}."])
+    else:
+        blocks.append(["TFLite Micro has no kernels for uint8: it cannot run this model."])
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
 def _head(report: Plain) -> list[str]:
     peak = report["peak"]
     by = ", which brings its own memory plan" if report["is_planned"] else ""
-    where = f"operator {peak['step']}, {peak['op']} '{peak['node']}'" if peak["step"] else "input"
+    operator = f"operator {peak['step']}, {peak['op']} '{short_name(peak['node'])}'"
     lines = [
         f"{report['model']}: {report['operators']} operators, {report['file_bytes']:,} bytes{by}",
         "",
-        f"Peak: {peak['bytes']:,} bytes at {where}",
+        f"Peak: {peak['bytes']:,} bytes at {operator if peak['step'] else 'the input'}",
     ]
     holders = peak["holders"]
     for holder in holders[:_HEAVIEST]:
-        what = f"scratch of {holder['name']}" if holder["scratch"] else holder["name"]
+        name = short_name(holder["name"])
+        what = f"scratch of {name}" if holder["scratch"] else name
         lines.append(f"  {holder['bytes']:>10,}  {what}")
     if rest := holders[_HEAVIEST:]:
         lines.append(f"  {sum(h['bytes'] for h in rest):>10,}  {len(rest)} others")
@@ -227,7 +233,6 @@ def _remedies(board: Plain) -> Iterator[str]:
     if room <= 0:
         yield "  Its structures and kernel data alone are too much."
         return
-    yield (
-        f"  Activations take {taken:,} bytes, {room:,} have room: pictures of about "
-        f"{sqrt(room / taken):.2f} times the resolution would fit."
-    )
+    smaller = f"pictures of about {sqrt(room / taken):.2f} times the resolution would fit"
+    remedy = f": {smaller}" if board["reads_pictures"] else ""
+    yield f"  Activations take {taken:,} bytes, {room:,} have room{remedy}."

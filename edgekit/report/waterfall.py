@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from edgekit.graph.ir import Graph
 from edgekit.plan.arena import ArenaPlan, PlacedBuffer
+from edgekit.plan.names import short_name
 from edgekit.report.svg import Svg
 
 _TOP, _LEFT, _PLOT_HEIGHT, _LABELS = 84, 78, 380, 156
@@ -159,7 +160,7 @@ def _buffer(svg: Svg, scale: _Scale, buffer: PlacedBuffer, color: str | None) ->
         svg.rectangle(x, y, width, height, tip=tip, class_="edge", fill=color, rx=2)
     else:
         svg.rectangle(x, y, width, height, tip=tip, class_="rest edge", rx=2)
-    name = _last_parts(buffer.name)
+    name = short_name(buffer.name)
     short = _shortened(name, width - 8)
     if height >= 15 and (short == name or len(short) >= _TELLING):
         svg.text(x + 5, y + height / 2 + 4, short, class_="inside" if color else "ink")
@@ -201,7 +202,7 @@ def _legend(svg: Svg, x: float, plan: ArenaPlan, colors: dict[str, str]) -> None
     y = _heading(svg, x, _TOP + 4, "Largest tensors")
     for name, color in colors.items():
         svg.rectangle(x, y - 10, 12, 12, fill=color, rx=2)
-        svg.text(x + 20, y, _shortened(_last_parts(name), _LEGEND - 112), class_="ink")
+        svg.text(x + 20, y, _shortened(short_name(name), _LEGEND - 112), class_="ink")
         _amount(svg, x, y, sizes[name])
         y += 20
     svg.rectangle(x, y - 10, 12, 12, class_="rest", rx=2)
@@ -239,11 +240,6 @@ def _amount(svg: Svg, x: float, y: float, size_bytes: int) -> None:
 def _round_size(size_bytes: int) -> str:
     whole = size_bytes and size_bytes % 1024 == 0
     return f"{size_bytes // 1024:,} KiB" if whole else f"{size_bytes:,}"
-
-
-def _last_parts(name: str) -> str:
-    """Of a name that is a path, or several joined, what tells it from the others best."""
-    return "/".join(name.split(";")[0].rstrip("/").split("/")[-2:]) or name
 
 
 def _shortened(content: str, width: float) -> str:

@@ -43,7 +43,7 @@ def test_the_last_byte_counts() -> None:
 
 
 def test_error_says_how_many_bytes_and_which_tensors() -> None:
-    with pytest.raises(DoesNotFitError, match=r"lacks 1,000 bytes of ram") as caught:
+    with pytest.raises(DoesNotFitError, match=r"lacks 1,000 bytes of RAM") as caught:
         verdict(ram_bytes=RAM_NEEDED - 1000).require()
     assert "peak is at 'block/pointwise'" in caught.value.hint
     assert "image 768, pad 648, block/add 512" in caught.value.hint
@@ -56,7 +56,7 @@ def test_full_flash_blames_the_weights() -> None:
 
 
 def test_both_regions_are_named_at_once() -> None:
-    with pytest.raises(DoesNotFitError, match=r"5 bytes of ram .* and 7 bytes of flash"):
+    with pytest.raises(DoesNotFitError, match=r"5 bytes of RAM .* and 7 bytes of flash"):
         verdict(RAM_NEEDED - 5, FLASH_NEEDED - 7).require()
 
 
