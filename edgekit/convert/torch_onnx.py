@@ -96,7 +96,8 @@ def check(
             folding BatchNorm rounds every weight anew.
 
     Raises:
-        VerificationError: they differ by more, or a logit is not finite.
+        VerificationError: they differ by more.
+        InputError: the module computes NaN or infinity.
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -104,6 +105,11 @@ def check(
     (ours,) = session.run([OUTPUT], {INPUT: images})
     with _evaluating(module), torch.no_grad():
         expected = module(torch.from_numpy(images)).numpy()
+    if not np.isfinite(expected).all():
+        raise InputError(
+            "The network computes NaN or infinity on the validation pictures.",
+            hint="Its weights are damaged, or belong to another preprocessing.",
+        )
     difference = float(np.abs(ours - expected).max())
     allowed = tolerance * float(np.abs(expected).max()) + 1e-6
     if not difference <= allowed:  # a NaN compares false

@@ -9,6 +9,7 @@ finite, or of another architecture are refused with an InputError.
 from __future__ import annotations
 
 import math
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,10 @@ def load_weights(module: nn.Module, path: str | Path) -> str:
         state[key] = own[key]
     _check_match(path, own, state)
     for key, value in state.items():
-        if not torch.isfinite(value).all():
+        if not torch.isfinite(value.to(own[key].dtype)).all():
             raise InputError(f"Tensor '{key}' in '{path}' holds NaN or infinity.")
+        if key.endswith(".running_var") and (value < 0).any():
+            raise InputError(f"Tensor '{key}' in '{path}' holds variances below zero.")
     module.load_state_dict(state)
     if kept:
         return f"Loaded {path.name}; its classifier has another number of classes: starts anew."
@@ -151,7 +154,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
 
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about pickles that are refused anyway
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the readers raise a dozen kinds on damaged files
         raise InputError(
             f"'{path}' is not a readable checkpoint ({type(error).__name__}).",
@@ -160,12 +165,22 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     for wrapper in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+    if not isinstance(state, dict) or not all(map(_is_plain, state.values())):
         raise InputError(
             f"'{path}' holds no state dict.",
             hint="Save it with torch.save(model.state_dict(), path).",
         )
     return dict(state)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether this is a tensor with its numbers in memory: not sparse, quantized or empty shell."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
 
 
 def _classifier_of_other_size(

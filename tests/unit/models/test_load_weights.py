@@ -1,4 +1,5 @@
 from pathlib import Path
+from pickle import dumps
 
 import pytest
 
@@ -95,6 +96,33 @@ def test_integer_weights_are_refused(tmp_path: Path) -> None:
         load_weights(tiny(), tmp_path / "quantized.pth")
 
 
+def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
+    source = {k: v.double() if v.is_floating_point() else v for k, v in tiny().state_dict().items()}
+    torch.save(source, tmp_path / "double.pth")
+    assert load_weights(tiny(), tmp_path / "double.pth") == "Loaded double.pth."
+    source["classifier.bias"][0] = 1e300
+    torch.save(source, tmp_path / "double.pth")
+    with pytest.raises(InputError, match=r"classifier\.bias.*infinity"):
+        load_weights(tiny(), tmp_path / "double.pth")
+
+
+def test_variances_below_zero_are_refused(tmp_path: Path) -> None:
+    source = tiny().state_dict()
+    source["bn1.running_var"][2] = -1e-3
+    torch.save(source, tmp_path / "negative.pth")
+    with pytest.raises(InputError, match=r"bn1\.running_var.*below zero"):
+        load_weights(tiny(), tmp_path / "negative.pth")
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.to_sparse, lambda value: value.to("meta")])
+def test_tensors_without_plain_numbers_are_refused(tmp_path: Path, change) -> None:
+    source = tiny().state_dict()
+    source["classifier.weight"] = change(source["classifier.weight"])
+    torch.save(source, tmp_path / "odd.pth")
+    with pytest.raises(InputError, match=r"odd\.pth"):
+        load_weights(tiny(), tmp_path / "odd.pth")
+
+
 @pytest.mark.parametrize("name", ["noise.pth", "noise.safetensors"])
 def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x80no checkpoint" * 9)
@@ -107,6 +135,24 @@ def test_a_pickled_module_is_refused_without_running_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a readable checkpoint") as caught:
         load_weights(tiny(), tmp_path / "module.pth")
     assert "pickled modules are not read" in caught.value.hint
+
+
+class Evil:
+    """Creates a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(dumps(value))])
+def test_code_in_a_pickle_is_not_run(tmp_path: Path, save) -> None:
+    save({"a": Evil(tmp_path / "executed")}, tmp_path / "evil.pth")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        load_weights(tiny(), tmp_path / "evil.pth")
+    assert not (tmp_path / "executed").exists()
 
 
 def test_what_is_no_state_dict_or_no_file_is_refused(tmp_path: Path) -> None:
