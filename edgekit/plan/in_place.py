@@ -13,10 +13,11 @@ from collections.abc import Sequence
 
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
+from edgekit.graph.ops import Op
 from edgekit.plan.greedy import Buffer
 
 # Output element i is computed from element i of an input of the same shape.
-_ELEMENT_WISE = (
+ELEMENT_WISE: tuple[type[Op], ...] = (
     ops.Relu,
     ops.Relu6,
     ops.HardSwish,
@@ -27,7 +28,7 @@ _ELEMENT_WISE = (
     ops.Quantize,
 )
 # The output is the input's bytes.
-_COPIES = (ops.Reshape, ops.Squeeze, ops.ExpandDims)
+COPIES: tuple[type[Op], ...] = (ops.Reshape, ops.Squeeze, ops.ExpandDims)
 
 
 def groups(graph: Graph, buffers: Sequence[Buffer]) -> list[list[Buffer]]:
@@ -56,7 +57,7 @@ def groups(graph: Graph, buffers: Sequence[Buffer]) -> list[list[Buffer]]:
 
 def _overwritable(graph: Graph, node: Node) -> str | None:
     """The output that may lie where an input lies; None if the node needs both."""
-    if isinstance(node.op, (*_ELEMENT_WISE, *_COPIES)) and len(node.outputs) == 1:
+    if isinstance(node.op, (*ELEMENT_WISE, *COPIES)) and len(node.outputs) == 1:
         return node.outputs[0]
     return None
 

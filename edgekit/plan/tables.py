@@ -8,7 +8,7 @@ module keeps docs/ current and, with EDGEKIT_UPDATE_GOLDEN=1 set, writes it anew
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edgekit.errors import InputError
 from edgekit.plan import boards
@@ -58,18 +58,22 @@ def _size(size_bytes: int) -> str:
 TABLES: dict[str, Callable[[], str]] = {"boards": board_table, "edgetpu": support_table}
 
 
-def refreshed(document: str) -> str:
+def refreshed(document: str, tables: Mapping[str, Callable[[], str]] = TABLES) -> str:
     """The document with its tables as they are now.
+
+    Args:
+        document: Markdown.
+        tables: what makes each table, by its name.
 
     Raises:
         InputError: it asks for a table that does not exist.
     """
 
     def table(slot: re.Match[str]) -> str:
-        if slot[2] not in TABLES:
+        if slot[2] not in tables:
             raise InputError(
-                f"There is no table '{slot[2]}'.", hint=f"Tables: {', '.join(TABLES)}."
+                f"There is no table '{slot[2]}'.", hint=f"Tables: {', '.join(tables)}."
             )
-        return f"{slot[1]}{TABLES[slot[2]]()}{slot[3]}"
+        return f"{slot[1]}{tables[slot[2]]()}{slot[3]}"
 
     return _SLOT.sub(table, document)

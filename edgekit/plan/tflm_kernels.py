@@ -47,7 +47,7 @@ _PAD_DATA = "b iiiii b iiiii i i"
 _POOL = KernelMemory("eiiiie iiii", _POOL_DATA)
 _PAD = KernelMemory("", _PAD_DATA)
 
-_KERNELS: dict[type[Op], KernelMemory] = {
+KERNELS: dict[type[Op], KernelMemory] = {
     ops.Conv2D: KernelMemory("eiieiie", _CONV_DATA, fetches=(2, 3)),
     ops.DepthwiseConv2D: KernelMemory("eiiieii", _CONV_DATA, fetches=(2, 3)),
     ops.FullyConnected: KernelMemory("ee bb e XX", _FULLY_CONNECTED_DATA),
@@ -94,11 +94,11 @@ def kernel_memory(graph: Graph, node: Node, build: TflmBuild) -> KernelMemory:
         UnsupportedError: an op that edgekit only read and does not know.
     """
     kind = type(node.op)
-    if kind not in _KERNELS:
+    if kind not in KERNELS:
         raise UnsupportedError(
             f"Node '{node.name}' is {node.op.tflite_name}: its memory in TFLite Micro is not known."
         )
-    memory = _KERNELS[kind]
+    memory = KERNELS[kind]
     if build.kernels == "cmsis-nn":
         memory = replace(memory, op_data=memory.op_data + _CMSIS_FIELDS.get(kind, ""))
     refine = _REFINEMENTS.get(kind)
