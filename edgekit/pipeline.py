@@ -26,6 +26,7 @@ from edgekit.models.cost import cost
 from edgekit.models.spec import ModelSpec
 from edgekit.progress import Progress, silent
 from edgekit.report.document import document
+from edgekit.report.waterfall import waterfall
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
 from edgekit.stages.material import Material, gather
@@ -101,7 +102,11 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 },
             )
             backend.check(deployment)
-            files = backend.files(deployment)
+            region = board.arena_region
+            picture = waterfall(
+                integer.graph, arena, title=name, ram_bytes=region.bytes if region else None
+            )
+            files = {**backend.files(deployment), "memory.svg": picture.encode()}
         report = document(
             described=entry.described,
             graph=integer.graph,
