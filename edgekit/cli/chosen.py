@@ -20,6 +20,7 @@ from edgekit.emulate.agreement import Batch
 from edgekit.emulate.samples import Values
 from edgekit.errors import UsageError
 
+_TOGETHER = 64  # arrays run at a time
 _LAYER_SAMPLES = 16  # on which the layers are compared; the outputs are on all
 
 
@@ -103,8 +104,13 @@ def of_arrays(deployed: Deployed, files: tuple[Path, ...], limit: int | None) ->
     """
     arrays = array_files(files, deployed.graph) if files else deployed.golden().inputs
     indices = evenly(len(arrays[0]), limit)
-    kept = tuple(array[indices] for array in arrays)
-    unknown = np.full(len(indices), UNKNOWN, np.int64)
-    described = f"samples of {files[0].name}" if files else "golden vectors"
-    first = tuple(array[:_LAYER_SAMPLES] for array in kept)
-    return Chosen(described, len(indices), first, lambda: [(kept, unknown)])
+    parts = [indices[i : i + _TOGETHER] for i in range(0, len(indices), _TOGETHER)]
+    return Chosen(
+        f"samples of {files[0].name}" if files else "golden vectors",
+        len(indices),
+        tuple(array[indices[:_LAYER_SAMPLES]] for array in arrays),
+        lambda: (
+            (tuple(array[part] for array in arrays), np.full(len(part), UNKNOWN, np.int64))
+            for part in parts
+        ),
+    )

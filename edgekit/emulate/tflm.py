@@ -3,7 +3,7 @@
 The bytes of a .tflite and integer (or float) samples enter; the outputs of the `tflite-micro`
 wheel's interpreter leave, bit for bit those of the target. The host's arena is larger than the
 target's: its pointers have 64 bits. Refused: a missing wheel, a model TFLite Micro has no kernels
-for, an arena that is too small.
+for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from edgekit import extras
 from edgekit.convert.tflite_offline import without_plan
 from edgekit.emulate.samples import Border, Sample, Values, each_sample
-from edgekit.errors import DoesNotFitError, MissingToolError, UnsupportedError
+from edgekit.errors import MissingToolError, UnsupportedError
 
 # More than any microcontroller has; untouched pages cost nothing.
 HOST_ARENA_BYTES = 64 << 20
@@ -32,28 +32,20 @@ ARENA_ALIGNMENT_BYTES = 16
 _PROBE_SECONDS = 120
 
 
-def run(
-    tflite: bytes, inputs: Sequence[Values], arena_bytes: int | None = None
-) -> tuple[Values, ...]:
-    """The model's outputs.
+def run(tflite: bytes, inputs: Sequence[Values]) -> tuple[Values, ...]:
+    """The model's outputs, in an arena of more than enough.
 
     Args:
+        tflite: the model.
         inputs: one array a model input; a batch N where its shape begins with 1 is run sample by
             sample and the outputs joined along axis 0.
-        arena_bytes: the arena to run in; None for more than enough.
 
     Raises:
         MissingToolError: the `tflite-micro` wheel is not installed.
-        DoesNotFitError: the arena is too small.
         UnsupportedError: TFLite Micro refuses the model.
         InputError: the inputs do not fit the model.
     """
-    if arena_bytes is not None and arena_bytes < (least := smallest_arena(tflite)):
-        raise DoesNotFitError(
-            f"An arena of {arena_bytes} bytes is too small for this model.",
-            hint=f"The smallest that works on this host has {least} bytes.",
-        )
-    interpreter = Interpreter(tflite, arena_bytes or HOST_ARENA_BYTES)
+    interpreter = Interpreter(tflite)
     return each_sample(inputs, interpreter.border, interpreter)
 
 

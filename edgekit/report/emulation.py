@@ -42,7 +42,7 @@ def _rows(report: Plain) -> Iterator[tuple[str, RenderableType]]:
     yield "inputs", f"{report['agreement']['samples']:,} {report['inputs']}"
     yield from _agreement(report["agreement"])
     layers = found(report["engine"], report["layers"])
-    yield "layers", layers.append(f", on {report['layer_samples']} of the inputs")
+    yield "layers", layers.append(f"; on {report['layer_samples']} inputs")
 
 
 def _arena(arena: Plain, board_bytes: int | None) -> Text:

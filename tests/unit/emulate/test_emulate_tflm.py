@@ -10,7 +10,8 @@ import pytest
 
 from edgekit.convert.tflite_writer import write
 from edgekit.emulate import tflm
-from edgekit.errors import DoesNotFitError, InputError, MissingToolError, UnsupportedError
+from edgekit.emulate.engine import Engine, start
+from edgekit.errors import InputError, MissingToolError, UnsupportedError
 from edgekit.graph.ir import DType, Graph, Node, Quantization, Tensor
 from edgekit.graph.ops import Activation, Add, Concatenation, Op
 
@@ -40,17 +41,12 @@ def test_smallest_arena_is_enough_and_no_larger_than_needed() -> None:
     assert 3 * 192 < arena_bytes < 8192
     assert arena_bytes % tflm.ARENA_ALIGNMENT_BYTES == 0
     x = sample()
-    (y,) = tflm.run(model(), [x, x], arena_bytes)
+    with start(Engine.TFLM, model(), arena_bytes=arena_bytes) as session:
+        (y,) = session.run([x, x])[0]
     np.testing.assert_array_equal(y, tflm.run(model(), [x, x])[0])
-    with pytest.raises(DoesNotFitError, match="too small") as caught:
-        tflm.run(model(), [x, x], arena_bytes - tflm.ARENA_ALIGNMENT_BYTES)
-    assert f"{arena_bytes} bytes" in caught.value.hint
-
-
-@pytest.mark.parametrize("arena_bytes", [0, 1, 100, 600])
-def test_tiny_arenas_do_not_crash(arena_bytes: int) -> None:
-    with pytest.raises(DoesNotFitError):
-        tflm.run(model(), [sample(), sample()], arena_bytes)
+    smaller = arena_bytes - tflm.ARENA_ALIGNMENT_BYTES
+    with pytest.raises(UnsupportedError), start(Engine.TFLM, model(), arena_bytes=smaller):
+        pass
 
 
 def test_a_model_without_kernels_is_refused_with_the_reason(capfd: Any) -> None:
