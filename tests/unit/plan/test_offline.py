@@ -1,11 +1,14 @@
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from random_graphs import random_graph
+from support import mlperf_tiny
 from support.graphs import GraphBuilder, convnet
+from support.mobilenet_v3 import mobilenet_v3_small
 from support.shared import shared_file
 
 from edgekit.convert.tflite_reader import read, read_offsets
@@ -66,13 +69,58 @@ def test_visual_wake_words_needs_a_quarter_less() -> None:
     assert same(tflm.run(plain, samples(graph)), tflm.run(planned, samples(graph)))
 
 
-@pytest.mark.parametrize(
-    ("build", "before", "after"), [(CORTEX_M4, 100_720, 82_288), (CORTEX_M55, 100_784, 82_352)]
-)
-def test_visual_wake_words_on_chips(build: TflmBuild, before: int, after: int) -> None:
+def test_visual_wake_words_on_a_cortex_m55() -> None:
     graph = read(shared_file("models/vww_96_int8.tflite"))
-    assert plan_arena(graph, build).arena_bytes == before
-    assert plan_arena(graph, build, plan_offline(graph, build)).arena_bytes == after
+    assert plan_arena(graph, CORTEX_M55).arena_bytes == 100_784
+    plan = plan_arena(graph, CORTEX_M55, plan_offline(graph, CORTEX_M55))
+    assert plan.arena_bytes == 82_352
+
+
+def network(name: str) -> Graph:
+    if name.startswith("MobileNetV3"):
+        return mobilenet_v3_small(int(name.split()[1]))
+    return read(shared_file(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "activations"),
+    [
+        ("models/vww_96_int8.tflite", 100_720, 82_288, 55_296),
+        # uint8, which TFLM cannot run, but with the int8 network's memory
+        ("coral/mobilenet_v1_0.25_128_quant.tflite", 166_096, 133_328, 98_304),
+        ("MobileNetV3-Small 96", 167_136, 158_032, 64_624),
+        ("MobileNetV3-Small 224", 494_816, 444_752, 351_344),
+    ],
+)
+def test_the_table_of_the_documentation(
+    name: str, before: int, after: int, activations: int
+) -> None:
+    graph = network(name)
+    assert plan_arena(graph, CORTEX_M4).arena_bytes == before
+    plan = plan_arena(graph, CORTEX_M4, plan_offline(graph, CORTEX_M4))
+    assert plan.arena_bytes == after
+    assert plan.activations_bytes == plan.peak_bytes == activations
+    page = (Path(__file__).resolve().parents[3] / "docs" / "memory.md").read_text("utf-8")
+    assert f"| {before:,} | {after:,} | {(before - after) / before:.0%}".replace("%", " %") in page
+    assert f"| {activations:,} | all |" in page
+
+
+@pytest.mark.parametrize("make", [mlperf_tiny.image_classification, mlperf_tiny.keyword_spotting])
+def test_nothing_is_planned_where_tflm_is_at_the_bound(make: Callable[[], Graph]) -> None:
+    graph = make()
+    assert plan_offline(graph, CORTEX_M4) == {}
+    plan = plan_arena(graph, CORTEX_M4)
+    assert plan.activations_bytes == plan.peak_bytes
+
+
+@needs_wheel
+@pytest.mark.slow
+def test_a_large_network_computes_the_same_in_the_arena_predicted() -> None:
+    graph = mobilenet_v3_small(96)
+    offsets = plan_offline(graph, HOST)
+    planned = write(graph, offsets)
+    assert tflm.smallest_arena(planned) == plan_arena(graph, HOST, offsets).arena_bytes
+    assert same(tflm.run(write(graph), samples(graph)), tflm.run(planned, samples(graph)))
 
 
 def saves(seed: int) -> bool:
