@@ -114,13 +114,13 @@ def array_files(paths: Sequence[Path], graph: Graph) -> tuple[Values, ...]:
 
 
 def _array(path: Path) -> Values:
+    hint = "Write it with numpy.save, one array a file."
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"The samples {path} cannot be read: {error}.",
-            hint="Write them with numpy.save, one array a file.",
-        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, EOFError, MemoryError) as error:
+        raise InputError(f"{path} is no whole .npy file of numbers.", hint=hint) from error
     if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} holds several arrays: give one .npy file for each input.")
+        raise InputError(f"{path} holds several arrays.", hint=hint)
     return array
