@@ -98,6 +98,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                     "target": backend.name,
                     "board": board.id,
                     "seed": request.seed,
+                    "embedding": request.embedding,
                     "gate": verdict.to_json() if verdict else None,
                 },
             )
@@ -107,6 +108,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 integer.graph, arena, title=name, ram_bytes=region.bytes if region else None
             )
             files = {**backend.files(deployment), "memory.svg": picture.encode()}
+            notices += place.notices(files, backend.additions)
         report = document(
             described=entry.described,
             graph=integer.graph,
@@ -123,7 +125,12 @@ def build(request: Request, progress: Progress = silent) -> Built:
             warnings=(*material.notes, *notices, *integer.warnings),
             seconds=clock.seconds,
         )
-        path = place.write(files, provenance=deployment.provenance, report=report)
+        path = place.write(
+            files,
+            provenance=deployment.provenance,
+            report=report,
+            additions=backend.additions,
+        )
     return Built(path, report)
 
 
