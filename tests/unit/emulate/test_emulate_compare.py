@@ -100,6 +100,7 @@ def test_several_inputs_and_outputs_in_float_and_int8(isolated: bool) -> None:
         assert len(outcome.outputs) == (0 if isolated else 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(single_op_graphs(True)))
 def test_every_op(name: str) -> None:
     """Each op's file goes through, whatever its rank, and TFLite Micro agrees."""
