@@ -24,8 +24,8 @@ from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops, shapes
 from edgekit.graph.ir import DType, Graph, Node, Tensor
 
-# 2^28 float32 are 1 GiB: no network for these boards has such an activation.
-MOST_ELEMENTS = 1 << 28
+# 2^26 float32 are 256 MiB: no network for these boards has such an activation.
+MOST_ELEMENTS = 1 << 26
 
 
 class GraphBuilder:
@@ -96,9 +96,9 @@ class GraphBuilder:
         return outputs
 
     def _add_tensor(self, tensor: Tensor) -> None:
-        if prod(tensor.shape) > MOST_ELEMENTS:
+        if not tensor.is_constant and prod(tensor.shape) > MOST_ELEMENTS:
             raise UnsupportedError(
-                f"The tensor '{tensor.name}' {list(tensor.shape)} is larger than 1 GiB."
+                f"The tensor '{tensor.name}' {list(tensor.shape)} is larger than 256 MiB."
             )
         self._tensors[tensor.name] = tensor
 

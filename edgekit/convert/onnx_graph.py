@@ -87,18 +87,19 @@ def read(
     model = load(source, input_shape=input_shape, outputs=outputs)
     builder = GraphBuilder(model.name)
     builder.constants.update(model.constants)
+    budget = onnx_fold.Budget(sum(values.nbytes for values in model.constants.values()))
     for name, shape in model.inputs.items():
         builder.views[name] = _input(builder, model, name, shape)
     for node in model.nodes:
-        _convert(builder, node)
+        _convert(builder, node, budget)
     return passes.simplify(builder.graph(model.outputs))
 
 
-def _convert(builder: GraphBuilder, node: OnnxNode) -> None:
+def _convert(builder: GraphBuilder, node: OnnxNode, budget: onnx_fold.Budget) -> None:
     """Fold a node into constants, or turn it into views of graph tensors."""
     builder.begin(node.outputs[0], node.name)
     try:
-        folded = _folded(builder, node)
+        folded = _folded(builder, node, budget)
         if folded is not None:
             builder.constants.update(zip(node.outputs, folded, strict=False))
             return
@@ -115,7 +116,7 @@ def _convert(builder: GraphBuilder, node: OnnxNode) -> None:
     builder.views.update(zip(node.outputs, views, strict=False))
 
 
-def _folded(builder: GraphBuilder, node: OnnxNode) -> list[Values] | None:
+def _folded(builder: GraphBuilder, node: OnnxNode, budget: onnx_fold.Budget) -> list[Values] | None:
     """The node's outputs if they are known already."""
     if node.op_type == "Constant":
         return [onnx_fold.constant_value(node)]
@@ -129,7 +130,8 @@ def _folded(builder: GraphBuilder, node: OnnxNode) -> list[Values] | None:
         if missing:
             raise InputError(f"nothing gives its input '{missing[0]}'")
         return None
-    return onnx_fold.evaluate(node, [builder.constants.get(name) for name in node.inputs])
+    values = [builder.constants.get(name) for name in node.inputs]
+    return onnx_fold.evaluate(node, values, budget)
 
 
 def _input(builder: GraphBuilder, model: OnnxModel, name: str, shape: Shape) -> View:

@@ -17,6 +17,9 @@ from edgekit.convert.onnx_layout import Shape, View
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops
 
+# A slice becomes one output of a split into equal parts; a network has few branches.
+_MOST_PARTS = 256
+
 
 def transpose(call: Call) -> list[View]:
     """Transpose."""
@@ -123,6 +126,8 @@ def slice_(call: Call) -> list[View]:
             raise UnsupportedError(
                 f"takes [{low}:{high}:{step}] of {size}; only equal parts of a tensor are supported"
             )
+        if size // length > _MOST_PARTS:
+            raise UnsupportedError(f"takes one of {size // length:,} parts; edgekit writes all")
         view, graph_axis = call.builder.with_axis(view, axis)
         names = [f"{call.output}/part{i}" for i in range(size // length)]
         view = _parts(call, view, graph_axis, names)[low // length]

@@ -93,17 +93,16 @@ def average_pool(call: Call) -> list[View]:
     source = call.builder.nhwc(call.view(0))
     windows = _windows(call, source, _kernel(call, source))
     declared = _declared_pads(call, windows) if call.flag("count_include_pad") else [(0, 0)] * 2
-    rows, columns = (w.valid_counts(p) for w, p in zip(windows, declared, strict=True))
-    counts = rows[:, None] * columns[None, :]
-    inside = windows[0].valid_counts((0, 0))[:, None] * windows[1].valid_counts((0, 0))[None, :]
-    if (counts == inside).all() and all(_is_same(window) for window in windows):
+    counts = [w.valid_counts(p) for w, p in zip(windows, declared, strict=True)]
+    inside = [window.valid_counts((0, 0)) for window in windows]
+    if all(map(np.array_equal, counts, inside)) and all(map(_is_same, windows)):
         return [_pool(call, ops.AveragePool2D, source, source.tensor, windows, Padding.SAME)]
     tensor = _padded(call, source.tensor, windows)
     pooled = _pool(call, ops.AveragePool2D, source, tensor, windows, Padding.VALID)
-    area = windows[0].kernel * windows[1].kernel
-    if (counts == area).all():
+    if all((c == window.kernel).all() for c, window in zip(counts, windows, strict=True)):
         return [pooled]
-    ratio = (area / np.maximum(counts, 1)).astype(np.float32)[None, :, :, None]
+    rows, columns = (w.kernel / np.maximum(c, 1) for c, w in zip(counts, windows, strict=True))
+    ratio = (rows[:, None] * columns[None, :]).astype(np.float32)[None, :, :, None]
     constant = call.builder.add_constant(f"{call.output}/ratio", ratio)
     made = call.builder.emit(ops.Mul(), [pooled.tensor, constant], f"{call.output}/corrected")
     return [pooled.of(made.tensor, made.shape)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgekit.errors import EdgekitError, InputError
+from edgekit.errors import EdgekitError, InputError, UnsupportedError
 from edgekit.graph.ir import DType, Graph, Node, Quantization, Tensor
 from edgekit.graph.ops import Opaque, Reshape, Split
 from edgekit.graph.quantization_rules import check_types
@@ -18,6 +18,8 @@ from edgekit.graph.shapes import infer
 
 # Runtimes count bytes in a signed 32-bit integer.
 MAX_TENSOR_BYTES = 2**31 - 1
+# The largest networks for these boards have 1,000 nodes; planning takes time quadratic in them.
+MAX_NODES, MAX_TENSORS = 4_096, 32_768
 _ZERO_POINTS = {
     DType.INT8: (-128, 127),
     DType.UINT8: (0, 255),
@@ -33,6 +35,11 @@ def verify(graph: Graph) -> None:
         InputError: the graph breaks a rule.
         UnsupportedError: the graph may be right, but edgekit does not compute it.
     """
+    if len(graph.nodes) > MAX_NODES or len(graph.tensors) > MAX_TENSORS:
+        raise UnsupportedError(
+            f"The model has {len(graph.nodes):,} operators and {len(graph.tensors):,} tensors; "
+            f"edgekit takes {MAX_NODES:,} and {MAX_TENSORS:,}."
+        )
     for name, tensor in graph.tensors.items():
         if name != tensor.name or not name:
             raise InputError(f"Tensor '{tensor.name}' is filed under the name '{name}'.")

@@ -119,11 +119,64 @@ def test_free_sizes() -> None:
 
 
 def test_huge_shapes() -> None:
-    refuse(UnsupportedError, "larger than 1 GiB", small(x=(1, 3, 2**30, 2**30)).data())
+    refuse(UnsupportedError, "larger than 256 MiB", small(x=(1, 3, 2**30, 2**30)).data())
     model = Onnx(x=(1, 3))
     big = model.node("ConstantOfShape", np.array([2**20, 2**20], np.int64))
     model.node("Add", "x", big)
-    refuse(UnsupportedError, "larger than 1 GiB", model.data())
+    refuse(UnsupportedError, "constant of 8,388,608 MiB", model.data())
+
+
+def test_constants_that_double_each_other() -> None:
+    """Each step is small, all of them together are terabytes."""
+    model = Onnx(x=(1, 3))
+    y = model.node("Concat", np.zeros(2**20, np.float32), np.zeros(2**20, np.float32), axis=0)
+    for _ in range(20):
+        y = model.node("Concat", y, y, axis=0)
+    model.node("Add", "x", y)
+    refuse(UnsupportedError, "from much smaller ones", model.data())
+
+
+def test_constants_that_take_minutes() -> None:
+    model = Onnx(x=(1, 3))
+    matrix = np.zeros((2**12, 2**12), np.float32)
+    model.node("Add", "x", model.node("MatMul", matrix, matrix))
+    refuse(UnsupportedError, "take minutes", model.data())
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands"),
+    [
+        ("RandomNormal", []),
+        ("Range", [np.float32(0), np.float32(1e12), np.float32(1)]),
+        ("HannWindow", [np.int64(2**40)]),
+        ("Conv", [random(1, 2, 64, 64), random(2, 2, 3, 3)]),
+    ],
+)
+def test_constants_that_exporters_do_not_leave(kind: str, operands: list[Any]) -> None:
+    model = Onnx(x=(1, 3))
+    attributes = {"shape": [2**20, 2**20]} if kind == "RandomNormal" else {}
+    model.node("Add", "x", model.node(kind, *operands, **attributes))
+    refuse(UnsupportedError, "not computed ahead of time", model.data())
+
+
+def test_one_of_a_million_parts() -> None:
+    model = Onnx(x=(1, 2**24))
+    model.node("Slice", "x", *(np.array([n], np.int64) for n in (0, 1, 1)))
+    refuse(UnsupportedError, "16,777,216 parts", model.data())
+
+
+def test_more_nodes_than_any_network_has() -> None:
+    model = Onnx(x=(1, 3))
+    y = "x"
+    for _ in range(5000):
+        y = model.node("Sigmoid", y)
+    refuse(UnsupportedError, "5,000 operators", model.data())
+
+
+def test_an_average_over_a_huge_image_takes_no_memory() -> None:
+    model = Onnx(x=(1, 1, 2**13, 2**13))
+    model.node("AveragePool", "x", kernel_shape=[3, 3], pads=[1] * 4)
+    assert len(read(model.data()).nodes) == 1
 
 
 def test_unknown_output() -> None:
