@@ -28,6 +28,7 @@ def by_engine(found: dict) -> dict:
     return {engine["engine"]: engine for engine in found["engines"]}
 
 
+@pytest.mark.slow
 def test_pictures_under_every_engine(model: Path) -> None:
     found = report(compare_kernels, model, "--images", "4")
     engines = by_engine(found)

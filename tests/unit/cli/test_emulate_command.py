@@ -66,6 +66,7 @@ def test_a_model_that_is_not_its_golden_vectors_fails(tmp_path: Path) -> None:
     assert caught.value.exit_code == 9
 
 
+@pytest.mark.slow
 def test_pictures_in_class_folders_give_an_accuracy(tmp_path: Path) -> None:
     path, _ = bundle(tmp_path / "b", "tflm")
     folders = (f"{label.replace('/', '-')}/{i}.png" for i, label in enumerate(LABELS[:2]))
@@ -119,6 +120,7 @@ def two_inputs() -> Graph:
     return b.build(b.add(ops.Dequantize(), y, dtype=DType.FLOAT32), y)
 
 
+@pytest.mark.slow
 def test_arrays_for_several_inputs(tmp_path: Path) -> None:
     path = arrays_bundle(tmp_path / "b", two_inputs())
     assert report(emulate, path)["agreement"]["same_outputs"] == 4
