@@ -128,8 +128,7 @@ def _show(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
-    from rich.console import Console
-
+    from edgekit.cli.console import print_result
     from edgekit.report.kernels import kernels
 
-    Console().print(kernels(report))
+    print_result(kernels(report))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +18,11 @@ from rich.progress import (
 
 from edgekit.progress import Progress as Report
 from edgekit.progress import silent
+
+
+def print_result(result: RenderableType) -> None:
+    """Print a result on stdout; names and labels in it are text, never rich's markup."""
+    Console(markup=False, emoji=False).print(result, highlight=False)
 
 
 @contextmanager

@@ -122,8 +122,7 @@ def _show(report: dict[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
-    from rich.console import Console
-
+    from edgekit.cli.console import print_result
     from edgekit.report.emulation import emulation
 
-    Console().print(emulation(report))
+    print_result(emulation(report))

@@ -25,8 +25,7 @@ def show(bundle: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
-    from rich.console import Console
-
+    from edgekit.cli.console import print_result
     from edgekit.report.summary import summary
 
-    Console().print(summary(report))
+    print_result(summary(report))
