@@ -26,6 +26,8 @@ from edgekit.graph.ir import DType, Graph, Node, Tensor
 
 # 2^26 float32 are 256 MiB: no network for these boards has such an activation.
 MOST_ELEMENTS = 1 << 26
+# TRANSPOSE in TFLite Micro has at most as many dimensions.
+_MOST_TRANSPOSED = 5
 
 
 class GraphBuilder:
@@ -110,6 +112,8 @@ class GraphBuilder:
         """
         tensor, current = view.tensor, view.shape
         if list(reading) != sorted(reading):
+            if len(current) > _MOST_TRANSPOSED:
+                return self._placed_without_units(view, reading, shape)
             units = [axis for axis, size in enumerate(current) if size == 1]
             front = [0] if 0 in units else []
             permutation = [*front, *reading, *(axis for axis in units if axis not in front)]
@@ -120,6 +124,18 @@ class GraphBuilder:
             constant = self.add_constant(f"{tensor}/shape", np.array(shape, np.int32))
             tensor = self.emit(ops.Reshape(), [tensor, constant], f"{tensor}/reshape").tensor
         return View(tensor, shape, tuple((axis,) for axis in range(len(shape))))
+
+    def _placed_without_units(self, view: View, reading: Sequence[int], shape: Shape) -> View:
+        """The same for a tensor of many dimensions: those of size 1 are dropped first."""
+        kept = [axis for axis, size in enumerate(view.shape) if size > 1]
+        dense = tuple(view.shape[axis] for axis in kept)
+        if len(dense) > _MOST_TRANSPOSED:
+            raise UnsupportedError(
+                f"moves {len(dense)} dimensions at once; TFLite Micro moves {_MOST_TRANSPOSED}"
+            )
+        axes = tuple((axis,) for axis in range(len(dense)))
+        moved = self.placed(view, kept, dense)
+        return self.placed(View(moved.tensor, dense, axes), [kept.index(i) for i in reading], shape)
 
     def ordered(self, view: View, order: Sequence[int]) -> View:
         """The same ONNX tensor over a graph tensor whose dimensions are its axes in this order."""
@@ -175,18 +191,22 @@ class GraphBuilder:
         for name in outputs:
             if name not in self.views:
                 raise UnsupportedError(f"The output '{name}' is a constant.")
-            view = self.views[name]
-            in_order = view.dims == view.shape and list(view.reading()) == sorted(view.reading())
-            if len(view.axes) <= 2:
-                view = self.placed(view, view.reading(), view.dims)
-            elif not in_order:
-                view = self.standard(view)
-            border.append(view.tensor)
-            if view.tensor not in self._inputs and name not in self._inputs:
-                names.setdefault(view.tensor, name)
+            try:
+                tensor = self._leaving(self.views[name]).tensor
+            except UnsupportedError as error:
+                raise UnsupportedError(f"The output '{name}' {error}.") from error
+            border.append(tensor)
+            if tensor not in self._inputs and name not in self._inputs:
+                names.setdefault(tensor, name)
         renamed = _renamed(self._tensors, self._nodes, names)
         empty = Graph(self._name, {}, (), tuple(self._inputs), _through(names, border))
         return empty.with_nodes(*renamed)
+
+    def _leaving(self, view: View) -> View:
+        in_order = view.dims == view.shape and list(view.reading()) == sorted(view.reading())
+        if len(view.axes) <= 2:
+            return self.placed(view, view.reading(), view.dims)
+        return view if in_order else self.standard(view)
 
 
 def _unique(name: str, taken: dict[str, Tensor] | set[str]) -> str:

@@ -56,12 +56,16 @@ def _product(call: Call, source: View, weights: Values, bias: Values | None) -> 
         inputs = [plain.tensor, _weights(call, weights[:, source.graph_positions()], 1)]
         op: ops.Op = ops.FullyConnected()
     else:
-        plain = builder.placed(source, source.reading(), (1, 1, rows, dims[-1]))
+        plain = source
+        if len(source.shape) != 4 or source.axes[-1] != (3,):
+            plain = builder.placed(source, source.reading(), (1, 1, rows, dims[-1]))
         inputs = [plain.tensor, _weights(call, weights[:, None, None, :], 1)]
         op = ops.Conv2D()
     if bias is not None:
         inputs.append(builder.add_constant(call.node.inputs[2], bias))
     made = builder.emit(op, inputs, call.output)
+    if plain is source:
+        return source.of(made.tensor, made.shape)
     return builder.reshaped(made, (*dims[:-1], len(weights)))
 
 

@@ -33,6 +33,7 @@ CONVERTERS: Mapping[str, Callable[[Call], list[View]]] = {
     "Div": onnx_pointwise.div,
     "Dropout": onnx_pointwise.same,
     "Flatten": onnx_shapes.flatten,
+    "Gather": onnx_shapes.gather,
     "Gemm": onnx_dense.gemm,
     "GlobalAveragePool": onnx_shapes.global_average_pool,
     "GlobalMaxPool": onnx_windows.global_max_pool,
@@ -46,6 +47,7 @@ CONVERTERS: Mapping[str, Callable[[Call], list[View]]] = {
     "Mul": onnx_pointwise.mul,
     "Neg": onnx_pointwise.neg,
     "Pad": onnx_shapes.pad,
+    "ReduceMax": onnx_shapes.reduce_max,
     "ReduceMean": onnx_shapes.reduce_mean,
     "Relu": onnx_pointwise.unary(ops.Relu()),
     "Reshape": onnx_shapes.reshape,
@@ -57,10 +59,12 @@ CONVERTERS: Mapping[str, Callable[[Call], list[View]]] = {
     "Sub": onnx_pointwise.sub,
     "Transpose": onnx_shapes.transpose,
     "Unsqueeze": onnx_shapes.unsqueeze,
+    "ai.onnx.ml.Scaler": onnx_pointwise.scaler,
 }
 # Channels of pictures, told apart from heights where nothing else says which is which.
 _PICTURE_CHANNELS = (1, 3)
 _TO_NCHW = (0, 3, 1, 2)
+_MOST_RANK = 8
 
 
 def read(
@@ -148,7 +152,7 @@ def _is_channels_first(model: OnnxModel, name: str, shape: Shape) -> bool:
     """Whether an input is NCHW: told by the first op that knows, else by its sizes.
 
     A Transpose to NCHW, or the Reshape that exporters write for it when there is one channel, says
-    NHWC; an op on channels says NCHW.
+    NHWC, and so does an Unsqueeze that adds the channels; an op on channels says NCHW.
     """
     reached = {name}
     for node in model.nodes:
@@ -158,6 +162,8 @@ def _is_channels_first(model: OnnxModel, name: str, shape: Shape) -> bool:
             return tuple(node.attributes.get("perm", ())) != _TO_NCHW
         if node.op_type == "Reshape" and shape[-1] == 1:
             return False
+        if node.op_type == "Unsqueeze" and len(shape) == 3 and _axes(model, node) in ((1,), (-3,)):
+            return False
         if node.op_type in ("Conv", "MaxPool", "AveragePool", "BatchNormalization"):
             return True
         if node.op_type in ("Flatten", "Gemm", "MatMul", "Reshape"):
@@ -166,3 +172,14 @@ def _is_channels_first(model: OnnxModel, name: str, shape: Shape) -> bool:
     if len(shape) == 3:
         return False
     return shape[1] in _PICTURE_CHANNELS or shape[3] not in _PICTURE_CHANNELS
+
+
+def _axes(model: OnnxModel, node: OnnxNode) -> tuple[int, ...]:
+    """The constant axes of an Unsqueeze; empty if they are not constant."""
+    if "axes" in node.attributes or len(node.inputs) < 2:
+        return tuple(node.attributes.get("axes", ()))
+    values = model.constants.get(node.inputs[1])
+    for other in model.nodes:
+        if other.op_type == "Constant" and node.inputs[1] in other.outputs:
+            values = onnx_fold.constant_value(other)
+    return () if values is None else tuple(values.reshape(-1)[:_MOST_RANK].tolist())

@@ -95,6 +95,11 @@ def load(
                 f"Node '{node.name}' ({node.op_type}) belongs to an already quantized model.",
                 hint="Give the float32 model: edgekit quantizes it itself.",
             )
+        if any(isinstance(value, onnx.GraphProto) for value in node.attributes.values()):
+            raise UnsupportedError(
+                f"Node '{node.name}' ({node.op_type}): loops and branches are not supported.",
+                hint="Recurrent networks become loops; edgekit converts feed-forward ones.",
+            )
     used = {name for node in nodes for name in node.inputs} | set(wanted)
     inputs = [v for v in proto.graph.input if _text(v.name) not in constants and v.name in used]
     if not inputs or not nodes:
@@ -163,7 +168,8 @@ def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
 def _check(proto: onnx.ModelProto) -> None:
     """The ONNX rules, except that outputs need no declared shape: some exporters leave it out."""
     for value in proto.graph.output:
-        if not value.type.tensor_type.HasField("shape"):
+        is_other = value.type.WhichOneof("value") not in (None, "tensor_type")
+        if not is_other and not value.type.tensor_type.HasField("shape"):
             value.type.tensor_type.shape.SetInParent()
     try:
         onnx.checker.check_model(proto)

@@ -120,6 +120,17 @@ def div(call: Call) -> list[View]:
     return [_binary(call, ops.Mul(), lambda values: 1.0 / values.astype(np.float64))]
 
 
+def scaler(call: Call) -> list[View]:
+    """Scaler of ai.onnx.ml, which scikit-learn's StandardScaler becomes: (x - offset) * scale."""
+    source = call.view(0)
+    offset, scale = (
+        np.array(call.attribute(name, (default,)), np.float32)
+        for name, default in (("offset", 0.0), ("scale", 1.0))
+    )
+    shifted = _with_constant(call, ops.Add(), source, -offset, "shifted")
+    return [_with_constant(call, ops.Mul(), shifted, scale, "")]
+
+
 def neg(call: Call) -> list[View]:
     """Neg."""
     return [_affine(call, call.view(0), -1.0, 0.0, "")]

@@ -185,6 +185,42 @@ def reduce_mean(call: Call) -> list[View]:
     return [reduced if call.flag("keepdims", True) else reduced.without(axes)]
 
 
+def reduce_max(call: Call) -> list[View]:
+    """ReduceMax over the pixels of a picture: MAX_POOL_2D."""
+    source = call.view(0)
+    rank = len(source.axes)
+    given = [call.axis(axis, rank) for axis in call.ints("axes", 1, ())]
+    axes = given or [] if call.flag("noop_with_empty_axes") else given or list(range(rank))
+    found = {a for axis in axes for a in source.factors(axis)}
+    if not found:
+        reduced = source
+    elif len(source.shape) == 4 and found <= {1, 2}:
+        window = tuple(source.shape[axis] if axis in found else 1 for axis in (1, 2))
+        made = call.builder.emit(
+            ops.MaxPool2D((window[0], window[1])), [source.tensor], call.output
+        )
+        reduced = source.of(made.tensor, made.shape)
+    else:
+        raise UnsupportedError(
+            f"takes the maximum over axes {axes} of {list(source.dims)}; only over the pixels of a "
+            "picture is supported"
+        )
+    return [reduced if call.flag("keepdims", True) else reduced.without(axes)]
+
+
+def gather(call: Call) -> list[View]:
+    """Gather of everything in order: a reshape. torch's exporter writes as_strided so."""
+    source = call.view(0)
+    axis = _axis(call, source)
+    indices = call.constant(1, "indices").astype(np.int64)
+    size = source.dims[axis]
+    positions = np.where(indices < 0, indices + size, indices).reshape(-1)
+    if not np.array_equal(positions, np.arange(size)):
+        raise UnsupportedError("picks single elements; only all of them in order are supported")
+    dims = source.dims
+    return [_reshaped(call, source, (*dims[:axis], *indices.shape, *dims[axis + 1 :]))]
+
+
 def softmax(call: Call) -> list[View]:
     """Softmax; before opset 13 over all axes from the given one on."""
     source = call.view(0)

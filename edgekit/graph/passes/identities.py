@@ -1,4 +1,4 @@
-"""Drop what does nothing: reshapes of reshapes or to the same shape, x * 1, x + 0, twin splits."""
+"""Drop what does nothing, or nothing new: reshapes of reshapes, x * 1, x + 0, twins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edgekit.graph.passes.draft import Draft, rewrite
 
 def drop_identities(graph: Graph) -> Graph:
     """The graph without nodes that do nothing or do what another node did."""
-    return rewrite(graph, _reshape_of_reshape, _identity, _repeated_split)
+    return rewrite(graph, _reshape_of_reshape, _identity, _repeated)
 
 
 def _reshape_of_reshape(draft: Draft, node: Node) -> bool:
@@ -49,16 +49,15 @@ def _source_of_identity(draft: Draft, node: Node) -> str | None:
     return None
 
 
-def _repeated_split(draft: Draft, node: Node) -> bool:
-    if not isinstance(node.op, ops.Split):
+def _repeated(draft: Draft, node: Node) -> bool:
+    """What another node made of the same inputs: exporters slice or shuffle a tensor twice."""
+    computed = [name for name in node.inputs if draft.values(name) is None]
+    if not computed or any(draft.is_output(name) for name in node.outputs):
         return False
-    axis = draft.values(node.inputs[0])
-    for first in draft.readers(node.inputs[1]):
+    for first in draft.readers(computed[0]):
         if first is node:
             return False
-        first_axis = draft.values(first.inputs[0])
-        same = first.op == node.op and axis is not None and axis == first_axis
-        if same and not any(draft.is_output(name) for name in node.outputs):
+        if first.op == node.op and _same_inputs(draft, first, node):
             names = dict(zip(node.outputs, first.outputs, strict=True))
             draft.replace(node)
             for other in draft.nodes:
@@ -67,3 +66,18 @@ def _repeated_split(draft: Draft, node: Node) -> bool:
                     draft.replace(other, replace(other, inputs=inputs))
             return True
     return False
+
+
+def _same_inputs(draft: Draft, first: Node, second: Node) -> bool:
+    """The same tensors; constant integers (axes, shapes, permutations) may be equal by value."""
+    if len(first.inputs) != len(second.inputs):
+        return False
+    for a, b in zip(first.inputs, second.inputs, strict=True):
+        left, right = draft.values(a), draft.values(b)
+        if a == b:
+            continue
+        if left is None or right is None or left.dtype != np.int32:
+            return False
+        if not np.array_equal(left, right):
+            return False
+    return True

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx_cases import assert_matches, ops_of
+from onnx_cases import assert_matches, expected, ops_of
 from support.onnx_models import Onnx, random
 
 from edgekit.convert.onnx_graph import read
 from edgekit.convert.onnx_layout import View, over_split
+from edgekit.errors import UnsupportedError
+from edgekit.graph.execute import run
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -76,6 +78,61 @@ def test_channel_shuffle_is_one_transpose() -> None:
     model.node("Conv", y, random(4, 6, 1, 1))
     names = ops_of(assert_matches(model.data()))
     assert names == ["CONV_2D", "RESHAPE", "TRANSPOSE", "RESHAPE", "CONV_2D"]
+
+
+def test_channel_shuffle_read_twice_is_one_transpose() -> None:
+    model = Onnx(x=(1, 6, 4, 5))
+    y = model.node("Reshape", "x", np.array([1, 2, 3, 4, 5]))
+    y = model.node(
+        "Reshape", model.node("Transpose", y, perm=[0, 2, 1, 3, 4]), np.array([1, 6, 4, 5])
+    )
+    parts = [
+        model.node("Slice", y, np.array([k]), np.array([k + 3]), np.array([1])) for k in (0, 3)
+    ]
+    model.node("Concat", *(model.node("Relu", part) for part in parts), axis=1)
+    names = ops_of(assert_matches(model.data()))
+    assert (names.count("TRANSPOSE"), names.count("SPLIT")) == (1, 1)
+
+
+def test_space_to_depth_fits_tflite_micro() -> None:
+    """It has a transpose of 5 dimensions, not of the 6 that torch's PixelUnshuffle is made of."""
+    model = Onnx(x=(1, 3, 8, 10))
+    y = model.node("Reshape", "x", np.array([1, 3, 4, 2, 5, 2]))
+    y = model.node("Transpose", y, perm=[0, 1, 3, 5, 2, 4])
+    y = model.node("Reshape", y, np.array([1, 12, 4, 5]))
+    model.node("Conv", y, random(4, 12, 1, 1))
+    graph = assert_matches(model.data())
+    (moved,) = [node for node in graph.nodes if node.op.tflite_name == "TRANSPOSE"]
+    assert len(graph.tensors[moved.outputs[0]].shape) == 5
+
+
+def test_more_dimensions_than_tflite_micro_moves_are_refused() -> None:
+    model = Onnx(x=(1, 64))
+    y = model.node("Reshape", "x", np.array([2, 2, 2, 2, 2, 2]))
+    y = model.node("Reshape", model.node("Transpose", y), np.array([8, 8]))
+    with pytest.raises(UnsupportedError, match="output 'reshape2' moves 6 dimensions at once"):
+        read(model.data())
+    model.node("MatMul", y, random(8, 3))
+    with pytest.raises(UnsupportedError, match=r"\(MatMul\): moves 6 dimensions at once"):
+        read(model.data())
+
+
+@pytest.mark.parametrize("axis", [1, -3])
+def test_unsqueezed_spectrograms_have_no_channels_to_move(axis: int) -> None:
+    model = Onnx(x=(1, 40, 49))
+    model.node("Conv", model.node("Unsqueeze", "x", np.array([axis])), random(4, 1, 3, 3))
+    graph, x = read(model.data()), random(1, 40, 49)
+    assert graph.tensors["x"].shape == (1, 40, 49)
+    assert ops_of(graph) == ["RESHAPE", "CONV_2D"]
+    (wanted,) = expected(model.data(), {"x": x})
+    np.testing.assert_allclose(run(graph, [x])[0], wanted.transpose(TO_NHWC), atol=1e-5)
+
+
+def test_unsqueezed_sequences_have_channels() -> None:
+    model = Onnx(x=(1, 6, 20))
+    model.node("Conv", model.node("Unsqueeze", "x", np.array([2])), random(4, 6, 1, 3))
+    graph = assert_matches(model.data())
+    assert ops_of(graph) == ["CONV_2D"]
 
 
 def test_multilayer_perceptron() -> None:

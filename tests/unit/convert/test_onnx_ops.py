@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 from onnx_cases import assert_matches, ops_of
 from support.onnx_models import Onnx, random
 
@@ -343,3 +344,38 @@ def test_size_chains_are_folded() -> None:
     y = model.node("Reshape", model.node("Relu", "x"), rest)
     model.node("Gemm", y, random(360, 3), random(3))
     assert ops_of(assert_matches(model.data())) == ["RELU", "RESHAPE", "FULLY_CONNECTED"]
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("axes", [[2, 3], [-1], [-2]])
+def test_reduce_max_over_pixels_is_a_pool(axes: list[int], keep: int) -> None:
+    model = Onnx(x=IMAGE)
+    model.node(
+        "Flatten", model.node("ReduceMax", model.node("Relu", "x"), axes=axes, keepdims=keep)
+    )
+    assert "MAX_POOL_2D" in ops_of(assert_matches(model.data()))
+
+
+def test_gather_of_everything_in_order_is_a_view() -> None:
+    model = Onnx(x=IMAGE)
+    y = model.node("Flatten", model.node("GlobalAveragePool", "x"), axis=0)
+    y = model.node("Gather", model.node("Squeeze", y, np.array([0])), np.array([[0, 1, -2, 3]]))
+    model.node("Gemm", y, random(4, 3), random(3))
+    assert ops_of(assert_matches(model.data())) == ["MEAN", "FULLY_CONNECTED"]
+
+
+def test_scaler_of_scikit_learn_folds_into_the_layer() -> None:
+    model = Onnx(x=(1, 6))
+    y = model.node("Scaler", "x", domain="ai.onnx.ml", offset=random(6), scale=random(6, seed=1))
+    model.node("Gemm", y, random(6, 3), random(3))
+    proto = model.proto()
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    assert ops_of(assert_matches(proto.SerializeToString())) == ["FULLY_CONNECTED"]
+
+
+def test_matmul_on_channels_last_pictures_moves_nothing() -> None:
+    model = Onnx(x=IMAGE)
+    y = model.node("Transpose", model.node("Relu", "x"), perm=[0, 2, 3, 1])
+    y = model.node("Add", model.node("MatMul", y, random(4, 5)), random(5, seed=1))
+    model.node("Transpose", y, perm=[0, 3, 1, 2])
+    assert ops_of(assert_matches(model.data())) == ["RELU", "CONV_2D"]

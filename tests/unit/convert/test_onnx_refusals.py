@@ -102,6 +102,40 @@ def test_quantized_model() -> None:
     refuse(UnsupportedError, "already quantized", model.data())
 
 
+def test_loops_are_refused_by_name_though_only_their_bodies_read_the_input() -> None:
+    model = Onnx(x=(1, 4))
+    total = helper.make_tensor_value_info("total", TensorProto.FLOAT, [1, 4])
+    going = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["going"]),
+            helper.make_node("Add", ["sum", "x"], ["total"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, 4]),
+        ],
+        [going, total],
+    )
+    model.node("Loop", np.int64(3), np.bool_(True), np.zeros((1, 4), np.float32), body=body)
+    refuse(UnsupportedError, r"'node_loop0' \(Loop\): loops and branches", model.data())
+
+
+def test_outputs_that_are_no_tensors_are_refused_by_their_node() -> None:
+    """scikit-learn's classifiers give a map from labels to probabilities."""
+    model = Onnx(x=(1, 4))
+    model.node("ZipMap", "x", domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2, 3])
+    proto = model.proto()
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    labels = helper.make_map_type_proto(
+        TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+    )
+    proto.graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(labels))
+    refuse(UnsupportedError, r"\(ai.onnx.ml.ZipMap\)", proto.SerializeToString())
+
+
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8])
 def test_inputs_that_are_not_float32(kind: int) -> None:
     proto = small().proto()

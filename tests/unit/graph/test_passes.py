@@ -378,6 +378,25 @@ def test_twin_splits_become_one() -> None:
     assert_equal_after(drop_identities, graph, ["SPLIT", "SUB"])
 
 
+def test_twins_of_twins_become_one_and_strangers_stay() -> None:
+    b = GraphBuilder()
+    x = image(b)
+    columns = [b.add(ops.Transpose(), x, b.ints(name, [0, 2, 1, 3])) for name in ("a", "b")]
+    rows = [b.add(ops.Mean(True), y, b.ints(f"{y}/axes", [1])) for y in columns]
+    other = b.add(ops.Mean(True), columns[1], b.ints("other", [2]))
+    doubled = [b.add(ops.Mul(), y, vector(b, f"{y}/c", 1)) for y in rows]
+    graph = b.build(b.add(ops.Add(), b.add(ops.Sub(), *doubled), other))
+    kept = ["TRANSPOSE", "MEAN", "MEAN", "MUL", "MUL", "SUB", "ADD"]
+    assert_equal_after(drop_identities, graph, kept)
+
+
+def test_twins_that_leave_the_graph_both_stay() -> None:
+    b = GraphBuilder()
+    x = image(b)
+    first, second = b.add(ops.Relu(), x), b.add(ops.Relu(), x)
+    assert_equal_after(drop_identities, b.build(first, second), None)
+
+
 def test_simplify_leaves_simple_graphs_alone_and_checks_them() -> None:
     graph = convnet(quantized=False)
     simple = simplify(graph)
