@@ -114,15 +114,7 @@ def prune(
     narrow = copy.deepcopy(module).eval().requires_grad_(True)
     graph = _dependencies(narrow, input_shape)
     groups = [group for group in graph.get_all_groups() if _may_shrink(graph, group)]
-    counts = [len(group[0].idxs) for group in groups]
-    kept = [_kept(count, ratio, multiple) for count in counts]
-    if kept == counts:
-        raise _nothing_leaves(max(counts, default=0), ratio, multiple)
-    # All channels are judged on the whole network; only then does the first leave.
-    losers = [_weakest(*task) for task in zip(groups, counts, kept, strict=True)]
-    for group, indices in zip(groups, losers, strict=True):
-        if indices:
-            group.prune(indices)
+    _cut(groups, ratio, multiple)
     shrinkable = {layer for group in groups for layer in _layers(graph, group)}
     return Pruned(
         module=narrow,
@@ -153,6 +145,19 @@ def _dependencies(module: nn.Module, input_shape: tuple[int, int, int, int]) -> 
 
     with torch.enable_grad():  # the pass is traced by its gradients
         return torch_pruning.DependencyGraph().build_dependency(module, (torch.zeros(input_shape),))
+
+
+def _cut(groups: list[Any], ratio: float, multiple: int) -> None:
+    """Remove the weakest channels of each group, in place."""
+    counts = [len(group[0].idxs) for group in groups]
+    kept = [_kept(count, ratio, multiple) for count in counts]
+    if kept == counts:
+        raise _nothing_leaves(max(counts, default=0), ratio, multiple)
+    # All channels are judged on the whole network; only then does the first leave.
+    losers = [_weakest(*task) for task in zip(groups, counts, kept, strict=True)]
+    for group, indices in zip(groups, losers, strict=True):
+        if indices:
+            group.prune(indices)
 
 
 def _may_shrink(graph: Any, group: Any) -> bool:
@@ -197,9 +202,10 @@ def _nothing_leaves(widest: int, ratio: float, multiple: int) -> UsageError:
             hint="Leave --prune out, or start from a wider network (--alpha).",
         )
     wider = (widest - 1) // multiple * multiple + multiple / 2
+    enough = math.ceil(1000 * (1 - wider / widest)) / 1000
     return UsageError(
         f"A pruning ratio of {ratio:g} removes no channel, in multiples of {multiple}.",
-        hint=f"The widest layer, of {widest}, needs a ratio above {1 - wider / widest:.3f}.",
+        hint=f"The widest layer, of {widest}, needs a ratio above {enough}.",
     )
 
 
