@@ -24,6 +24,8 @@ from edgekit.graph.ir import Graph
 from edgekit.graph.passes.headless import headless
 from edgekit.models.cost import cost
 from edgekit.models.spec import ModelSpec
+from edgekit.plan.arena import ArenaPlan, plan_arena
+from edgekit.plan.boards import Board
 from edgekit.progress import Progress, silent
 from edgekit.report.document import document
 from edgekit.report.waterfall import waterfall
@@ -103,11 +105,9 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 },
             )
             backend.check(deployment)
-            region = board.arena_region
-            picture = waterfall(
-                integer.graph, arena, title=name, ram_bytes=region.bytes if region else None
-            )
-            files = {**backend.files(deployment), "memory.svg": picture.encode()}
+            files = backend.files(deployment)
+            if board.backend == "tflm":  # elsewhere nobody has an arena
+                files["memory.svg"] = _picture(name, integer.graph, arena, board)
             notices += place.notices(files, backend.additions)
         report = document(
             described=entry.described,
@@ -132,6 +132,13 @@ def build(request: Request, progress: Progress = silent) -> Built:
             additions=backend.additions,
         )
     return Built(path, report)
+
+
+def _picture(name: str, graph: Graph, arena: ArenaPlan, board: Board) -> bytes:
+    """The memory plan as an SVG."""
+    ram_bytes = board.arena_region.bytes if board.arena_region else None
+    unplanned = plan_arena(graph, arena.build)
+    return waterfall(graph, arena, title=name, ram_bytes=ram_bytes, unplanned=unplanned).encode()
 
 
 def _enter(

@@ -57,7 +57,8 @@ class Entry:
 def entry_name(request: Request, spec: ModelSpec | None) -> str:
     """What the model is called in files and folders: ARCH_ALPHA_RESOLUTION, or the file's stem."""
     if spec is not None:
-        return f"{spec.arch}_{spec.alpha}_{spec.resolution}"
+        pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
+        return f"{spec.arch}_{spec.alpha}_{spec.resolution}{pruned}"
     assert request.model is not None  # `Request` holds one of the two
     return request.model.stem
 

@@ -60,6 +60,7 @@ def weights(
         EdgekitError: see `training.train.train`, `models.module.load_weights`, `compress.prune`.
     """
     extras.require("train")
+    from edgekit.compress.prune import prune
     from edgekit.models.module import build, load_weights
     from edgekit.training.recipe import Recipe
     from edgekit.training.train import train
@@ -77,6 +78,8 @@ def weights(
     recipe = Recipe(epochs=request.epochs, seed=request.seed)
     module, resume = build(spec), request.resume
     origin: dict[str, Any]
+    if request.prune is not None:
+        prune(module, request.prune, spec.input_shape)  # a ratio that cannot work fails now
     if request.weights:
         notice(load_weights(module, request.weights))
         digest = hashlib.sha256(request.weights.read_bytes()).hexdigest()
@@ -88,11 +91,14 @@ def weights(
         resume = resume and trained.from_cache  # what was stopped was the training after pruning
     if request.prune is None:
         return Weighted(module, origin)
-    from edgekit.compress.prune import prune
-
     pruned = prune(module, request.prune, spec.input_shape)
     further = recipe.fine_tuning()
-    trained = training(further, module=pruned.module, resume=resume)
+    trained = training(
+        further,
+        module=pruned.module,
+        resume=resume,
+        progress=lambda what, done, total: progress(f"fine-tune: {what}", done, total),
+    )
     pruned.module.load_state_dict(trained.state)
     origin = {**origin, "fine_tuning": _trained(further, trained)}
     return Weighted(pruned.module, origin, pruned.to_json())
