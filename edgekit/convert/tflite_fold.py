@@ -3,7 +3,7 @@
 Keras models are usually converted with a free batch. The file then computes the target of every
 reshape when it runs: SHAPE, STRIDED_SLICE, PACK; for dense layers on sequences also GATHER,
 REDUCE_PROD and CONCATENATION. With the batch fixed to the 1 that the file's shapes say, these are
-constants of a few integers. Models with float16 weights turn each into float32 by a DEQUANTIZE.
+constants of a few integers. Models with float16 or int8 weights in a float network DEQUANTIZE each.
 An operator and its tensors enter; its value leaves, or None where it is not such a computation: the
 reader then treats it as any other operator.
 """
@@ -38,7 +38,7 @@ def fold(code: int, options: Table | None, inputs: Sequence[Tensor]) -> Array | 
     if not inputs:
         return None
     if code == _DEQUANTIZE:
-        return inputs[0].data if inputs[0].dtype is DType.FLOAT32 else None
+        return _dequantized(inputs[0])
     if code == _SHAPE:
         return np.array(inputs[0].shape, np.int64)
     values: list[Integers] = []
@@ -47,6 +47,24 @@ def fold(code: int, options: Table | None, inputs: Sequence[Tensor]) -> Array | 
             return None
         values.append(tensor.data.astype(np.int64))
     return _SHAPE_ARITHMETIC[code](options, values) if code in _SHAPE_ARITHMETIC else None
+
+
+def _dequantized(weights: Tensor) -> Array | None:
+    """scale * (q - zero point), rounded once to float32; float16 was read as float32 already."""
+    if weights.data is None or weights.dtype is DType.FLOAT32:
+        return weights.data
+    quantization = weights.quantization
+    if weights.dtype is not DType.INT8 or quantization is None:
+        return None
+    along = [1] * len(weights.shape)
+    if quantization.is_per_channel:
+        axis = quantization.axis
+        if not 0 <= axis < len(along) or weights.shape[axis] != len(quantization.scales):
+            return None
+        along[axis] = -1
+    zero_points = quantization.zero_points.astype(np.float32).reshape(along)
+    steps = weights.data.astype(np.float32) - zero_points
+    return np.asarray(steps * quantization.scales.reshape(along), np.float32)
 
 
 def _number(options: Table | None, slot: int) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from edgekit.convert.tflite_flatbuffer import Table
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import DType, Tensor
@@ -163,6 +164,23 @@ def _encoded(field: Field, value: Any) -> Any:
     if field.kind is Kind.ACTIVATION:
         return ACTIVATIONS.index(value)
     return list(value) if field.kind is Kind.INTS else value
+
+
+def option_values(kind: type[Op], table: Table) -> dict[str, Value]:
+    """The fields of the node's options table; defaults where there is no table."""
+    row = ROWS[kind]
+    union, options = table.scalar(3, "<B"), table.table(4)
+    if options is not None and row.fields and union != row.union:
+        raise InputError(f"its options are of kind {union}, not {row.union} ({row.table})")
+    values: dict[str, Value] = {}
+    for field in row.fields:
+        if options is None:
+            values[field.name] = () if field.kind is Kind.INTS else field.default
+        elif field.kind is Kind.INTS:
+            values[field.name] = tuple(int(v) for v in options.numbers(field.slot, "<i4"))
+        else:
+            values[field.name] = options.scalar(field.slot, field.kind.value, field.default)
+    return values
 
 
 def decode(kind: type[Op], values: Mapping[str, Value]) -> Op:

@@ -17,10 +17,10 @@ from edgekit.convert import tflite_offline
 from edgekit.convert import tflite_tensors as tensors
 from edgekit.convert.tflite_flatbuffer import Flatbuffer, Table, damaged
 from edgekit.convert.tflite_fold import FOLDED, fold
-from edgekit.convert.tflite_options import OPS_BY_CODE, ROWS, Kind, Value, decode
+from edgekit.convert.tflite_options import OPS_BY_CODE, decode, option_values
 from edgekit.errors import EdgekitError, InputError, UnsupportedError
 from edgekit.graph.ir import Array, DType, Graph, Node, Tensor
-from edgekit.graph.ops import TFLITE_NAMES, DepthwiseConv2D, Op, Opaque, Reshape
+from edgekit.graph.ops import TFLITE_NAMES, DepthwiseConv2D, Op, Opaque, PadV2, Reshape
 from edgekit.graph.shapes import infer
 from edgekit.graph.verify import MAX_TENSOR_BYTES, verify
 
@@ -203,6 +203,7 @@ class _Reader:
         value = fold(code, table.table(4), inputs)
         if value is None or value.shape != output.shape or output.dtype not in _FOLDED_TYPES:
             return False
+        self._file.charge(0 if value is inputs[0].data else value.size)
         self._tensors[int(outputs[0])] = replace(
             output, data=value.astype(output.dtype.numpy, copy=False)
         )
@@ -225,6 +226,8 @@ class _Reader:
         scales = sum(len(t.quantization.scales) for t in inputs if t.quantization)
         bias = sum(t.elements for t in inputs[2:] if t.dtype is DType.INT32)
         self._file.charge(4 * (scales + bias))
+        if isinstance(op, PadV2) and len(given) == 3:
+            self._make_finite(given[2])
         if isinstance(op, DepthwiseConv2D):
             _check_multiplier(name, table, inputs)
         if isinstance(op, Reshape) and len(inputs) == 2 and len(inputs[1].shape) != 1:
@@ -242,6 +245,14 @@ class _Reader:
             return  # verifying says what is wrong, and where
         for index, shape in zip(indices, shapes, strict=False):
             self._tensors[int(index)] = replace(self._tensors[int(index)], shape=shape)
+
+    def _make_finite(self, index: int) -> None:
+        """Pad with the lowest float instead of -infinity: max pools, which need it, clamp to it."""
+        tensor = self._tensor(index)
+        if tensor.data is not None and tensor.dtype is DType.FLOAT32 and tensor.elements == 1:
+            limits = np.finfo(np.float32)
+            data = np.clip(tensor.data, limits.min, limits.max)
+            self._tensors[index] = replace(tensor, data=data)
 
     def _entry(self, index: int, table: Table) -> Table:
         """The operator code an operator refers to."""
@@ -267,7 +278,7 @@ class _Reader:
                 hint=f"edgekit computes {', '.join(sorted(TFLITE_NAMES.values()))}.",
             )
         try:
-            return decode(OPS_BY_CODE[code], _option_values(OPS_BY_CODE[code], table))
+            return decode(OPS_BY_CODE[code], option_values(OPS_BY_CODE[code], table))
         except EdgekitError as error:
             op_name = TFLITE_NAMES[OPS_BY_CODE[code]]
             raise type(error)(
@@ -275,26 +286,9 @@ class _Reader:
             ) from None
 
 
-def _option_values(kind: type[Op], table: Table) -> dict[str, Value]:
-    """The fields of the node's options table; defaults where there is no table."""
-    row = ROWS[kind]
-    union, options = table.scalar(3, "<B"), table.table(4)
-    if options is not None and row.fields and union != row.union:
-        raise InputError(f"its options are of kind {union}, not {row.union} ({row.table})")
-    values: dict[str, Value] = {}
-    for field in row.fields:
-        if options is None:
-            values[field.name] = () if field.kind is Kind.INTS else field.default
-        elif field.kind is Kind.INTS:
-            values[field.name] = tuple(int(v) for v in options.numbers(field.slot, "<i4"))
-        else:
-            values[field.name] = options.scalar(field.slot, field.kind.value, field.default)
-    return values
-
-
 def _check_multiplier(name: str, table: Table, inputs: tuple[Tensor, ...]) -> None:
     """Some runtimes compute with the multiplier in the options, others with the shapes."""
-    given = _option_values(DepthwiseConv2D, table)["depthMultiplier"]
+    given = option_values(DepthwiseConv2D, table)["depthMultiplier"]
     shapes = [tensor.shape[-1] for tensor in inputs[:2] if len(tensor.shape) == 4]
     if given != 0 and len(shapes) == 2 and given * shapes[0] != shapes[1]:
         raise InputError(

@@ -342,6 +342,9 @@ def test_bias() -> None:
         r"'c' \(CONV_2D\): its bias 'c/bias' has scale .* in channel 2; input scale \* weight",
     )
     single = Quantization.per_tensor(float(scales[0]), 0)
+    zeros = Tensor.constant("c/bias", np.zeros(3, np.int32), bias.quantization)
+    silent = replace(graph, tensors={**graph.tensors, "c/bias": zeros})
+    verify(requantized(silent, "c/bias", scales=one_off))
     refused(changed(graph, "c/bias", quantization=single), InputError, "1 scales, its weights 3")
     wide = Tensor.constant("c/bias", bias.data.astype(np.int64))
     refused(
