@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.errors import DoesNotFitError
 from edgekit.graph.ir import Graph, Tensor
+from edgekit.plan import boards
 from edgekit.plan.arena import ArenaPlan
 from edgekit.plan.boards import Board
 from edgekit.plan.names import short_name
@@ -61,12 +62,14 @@ class Fit:
         regions: one entry a region; empty for a board whose memory is not listed.
         peak_node: the node during which most activations are alive.
         heaviest: what to shrink: (kind of region, tensor, bytes), the largest of each kind.
+        roomier: the ids of the target's other boards that have room for as many bytes.
     """
 
     board: str
     regions: tuple[RegionFit, ...]
     peak_node: str
     heaviest: tuple[tuple[str, str, int], ...]
+    roomier: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -94,7 +97,7 @@ class Fit:
         peak = f" The peak is at '{short_name(self.peak_node)}'." if "ram" in kinds else ""
         raise DoesNotFitError(
             f"The model does not fit {self.board}: it lacks {missing}.",
-            hint=f"Take a smaller alpha or rho. Heaviest tensors, in bytes: {weighty}.{peak}",
+            hint=f"{_roomier_text(self.roomier)} Heaviest tensors, in bytes: {weighty}.{peak}",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -135,7 +138,25 @@ def judge(
     if board.flash_region:
         flash = {"model": model_bytes, "code (estimate)": CODE_BYTES, "self test": test_bytes}
         regions.append(_region(board.flash_region.name, "flash", board.flash_region.bytes, flash))
-    return Fit(board.name, tuple(regions), arena.peak_node, _heaviest(graph))
+    roomier = _roomier(board, regions)
+    return Fit(board.name, tuple(regions), arena.peak_node, _heaviest(graph), roomier)
+
+
+def _roomier(board: Board, regions: Iterable[RegionFit]) -> tuple[str, ...]:
+    needed = {region.kind: region.used_bytes for region in regions}
+    found = []
+    for other in boards.for_backend(board.backend):
+        room = {"ram": other.arena_region, "flash": other.flash_region}
+        capacities = {kind: region.bytes for kind, region in room.items() if region}
+        if all(capacities.get(kind, 0) >= size for kind, size in needed.items()):
+            found.append(other.id)
+    return tuple(name for name in found if name != board.id)
+
+
+def _roomier_text(names: tuple[str, ...]) -> str:
+    if not names:
+        return "No board of this target has room: take a smaller alpha or rho."
+    return f"Take a smaller alpha or rho, or a board that has room: {', '.join(names)}."
 
 
 def _region(name: str, kind: str, capacity: int, items: dict[str, int]) -> RegionFit:

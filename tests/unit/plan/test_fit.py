@@ -49,6 +49,19 @@ def test_error_says_how_many_bytes_and_which_tensors() -> None:
     assert "image 768, pad 648, block/add 512" in caught.value.hint
 
 
+def test_error_names_the_boards_with_room() -> None:
+    graph, small = convnet(), board(RAM_NEEDED - 1000, 1_000_000)
+    arena = plan_arena(graph, build_for(small))
+    fit = judge(small, graph, 600_000, arena)
+    assert "nucleo_h743zi" in fit.roomier and "microbit_v2" not in fit.roomier
+    with pytest.raises(DoesNotFitError) as caught:
+        fit.require()
+    assert "a board that has room" in caught.value.hint and "nucleo_h743zi" in caught.value.hint
+    with pytest.raises(DoesNotFitError) as caught:
+        judge(small, graph, 1 << 40, arena).require()
+    assert "No board of this target has room" in caught.value.hint
+
+
 def test_full_flash_blames_the_weights() -> None:
     with pytest.raises(DoesNotFitError, match=r"lacks 1 bytes of flash") as caught:
         verdict(flash_bytes=FLASH_NEEDED - 1).require()
