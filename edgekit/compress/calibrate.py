@@ -65,7 +65,8 @@ def calibrate(graph: Graph, batches: Iterable[Samples], progress: Progress = sil
         for start in range(0, len(batch), _TOGETHER):
             part = np.asarray(batch[start : start + _TOGETHER], np.float32)
             seen.picture(part)
-            run(graph, [part], seen.watch)
+            with np.errstate(over="ignore", invalid="ignore"):  # `watch` names what overflows
+                run(graph, [part], seen.watch)
             seen.samples += len(part)
             progress("calibrating", seen.samples, 0)
     if seen.samples == 0:
