@@ -25,6 +25,7 @@ RESOLUTION_STEP = 32
 MAX_RESOLUTION = 2048
 MAX_MULTIPLIER = 10.0
 MAX_CLASSES = 100_000
+_USUAL_RHO = "0.571 (128 of 224 pixels) to 1"
 
 
 @cache
@@ -78,6 +79,7 @@ def resolve(
     if padding not in get_args(PaddingMode):
         raise unknown_name("padding", padding, get_args(PaddingMode))
     _check_multiplier("alpha", alpha, "0.25 to 1.4")
+    _check_multiplier("rho", rho, _USUAL_RHO)
     _check_range("Number of classes", classes, 2, MAX_CLASSES)
     if resolution is None:
         resolution = resolution_at(architecture, rho)
@@ -109,7 +111,7 @@ def resolution_at(architecture: Architecture, rho: float) -> int:
     Raises:
         UsageError: rho is not finite, out of (0, 10], or so small that nothing is left.
     """
-    _check_multiplier("rho", rho, "0.571 (128 of 224 pixels) to 1")
+    _check_multiplier("rho", rho, _USUAL_RHO)
     if rho == 1:
         return architecture.resolution
     wanted = rho * architecture.resolution

@@ -1,6 +1,7 @@
 """One small data set and the bundles built from it, shared by the tests of a worker."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.cli import Outcome, edgekit
+from support.failing import assert_one_error, tree
+from support.graphs import convnet
 
 from edgekit import data
+from edgekit.convert.tflite_writer import write
 
 CLASSES = 3
 PICTURES = 40  # of each class
@@ -63,3 +67,31 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     outcome = build(request.param, folder)
     assert outcome.code == 0, outcome.err
     return folder, json.loads(outcome.out)
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A bundle of a small model, made without training."""
+    place = tmp_path_factory.mktemp("earlier")
+    (place / "good.tflite").write_bytes(write(convnet()))
+    command = ("build", "--model", "good.tflite", "--target", "tflm", "-o", "bundle")
+    outcome = edgekit(*command, cwd=place, cache=cache)
+    assert outcome.code == 0, outcome.err
+    return place / "bundle"
+
+
+@pytest.fixture
+def fails(tmp_path: Path, earlier: Path, cache: Path) -> Callable[..., None]:
+    """Run a command that writes over an earlier bundle: (exit code, words of the error, *args).
+
+    It must fail with one clear error, and leave the bundle as it was and nothing beside it.
+    """
+    shutil.copytree(earlier, tmp_path / "out" / "bundle")
+    before = tree(tmp_path / "out")
+
+    def run(code: int, said: str, *args: str | Path) -> None:
+        outcome = edgekit(*args, "-o", "out/bundle", cwd=tmp_path, cache=cache)
+        assert_one_error(outcome, code, said)
+        assert tree(tmp_path / "out") == before
+
+    return run
