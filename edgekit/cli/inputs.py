@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edgekit import data as datasets
 from edgekit.data import Split
+from edgekit.data.arrays import read_array
 from edgekit.data.folder_split import FolderSplit, PixelCache
 from edgekit.data.pictures import FORMATS_HINT, picture_paths
 from edgekit.emulate.agreement import Batch
@@ -106,21 +107,8 @@ def array_files(paths: Sequence[Path], graph: Graph) -> tuple[Values, ...]:
             hint=f"Give one for each, in this order: {', '.join(graph.inputs)}.",
         )
     named = zip(paths, graph.inputs, strict=True)
-    arrays = tuple(stacked(_array(path), graph.tensors[name]) for path, name in named)
+    arrays = tuple(stacked(read_array(path), graph.tensors[name]) for path, name in named)
     counts = sorted({len(array) for array in arrays})
     if len(counts) > 1:
         raise InputError(f"The files hold different numbers of samples: {counts}.")
     return arrays
-
-
-def _array(path: Path) -> Values:
-    hint = "Write it with numpy.save, one array a file."
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, EOFError, MemoryError) as error:
-        raise InputError(f"{path} is no whole .npy file of numbers.", hint=hint) from error
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} holds several arrays.", hint=hint)
-    return array

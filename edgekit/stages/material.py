@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgekit import data
 from edgekit.data import CalibrationRecipe, Dataset
+from edgekit.data.arrays import read_array
 from edgekit.errors import InputError, UsageError
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
@@ -108,15 +109,9 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 
 def _arrays(path: Path) -> Samples:
-    try:
-        arrays = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"The samples {path} cannot be read: {error}.",
-            hint="Write them with numpy.save: one array, samples along the first axis.",
-        ) from error
-    if not isinstance(arrays, np.ndarray) or arrays.ndim < 2 or len(arrays) == 0:
+    arrays = read_array(path)
+    if arrays.ndim < 2 or len(arrays) == 0:
         raise InputError(f"{path} holds no samples: it must be an array (n, ...) with n >= 1.")
-    if arrays.dtype.kind not in "fiu" or not np.isfinite(arrays).all():
+    if not np.isfinite(arrays).all():
         raise InputError(f"The samples in {path} must be finite numbers.")
     return arrays.astype(np.float32)

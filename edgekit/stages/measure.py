@@ -7,18 +7,15 @@ on a split nobody trained or calibrated with, and the verdict of the accuracy ga
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
 from edgekit.backends.base import Golden
 from edgekit.data import SplitName
-from edgekit.errors import InputError, UsageError
-from edgekit.graph import ops
+from edgekit.emulate.samples import random_samples, reference_outputs, stacked
+from edgekit.errors import UsageError
 from edgekit.graph.cost import graph_cost
-from edgekit.graph.execute import run
-from edgekit.graph.ir import Array, DType, Graph, Tensor
+from edgekit.graph.ir import Array
 from edgekit.progress import Progress
 from edgekit.report.accuracy import Accuracy
 from edgekit.report.document import Gate
@@ -48,7 +45,7 @@ def known_answers(
     fidelity = None
     if entry.float_graph is not None and reals is not None and len(graph.outputs) == 1:
         fidelity = fidelity_db(entry.float_graph, graph, reals, inputs[0][:, 0])
-    return Golden(inputs, _outputs(graph, inputs)), fidelity
+    return Golden(inputs, reference_outputs(graph, inputs)), fidelity
 
 
 def accuracy_on(
@@ -115,51 +112,5 @@ def _inputs(
         return entry.contract.normalize(pixels), (inputs[:, None],)
     if material.arrays is not None:
         arrays = material.arrays[:count]
-        source = graph.tensors[graph.inputs[0]]
-        if len(graph.inputs) != 1 or (1, *arrays.shape[1:]) != source.shape:
-            raise InputError(
-                f"The samples have shape {arrays.shape}, the model reads {source.shape}."
-            )
-        return arrays, (_quantized(arrays, source)[:, None],)
-    rng = np.random.default_rng(seed)
-    sources = (graph.tensors[name] for name in graph.inputs)
-    some = min(count, _RANDOM_SAMPLES)
-    return None, tuple(_random(graph, source, some, rng) for source in sources)
-
-
-def _quantized(reals: Samples, tensor: Tensor) -> Array:
-    """Reals as an input tensor holds them, rounded as TFLite's Quantize does."""
-    if tensor.quantization is None:
-        return reals
-    steps = (reals / np.float32(tensor.quantization.scale)).astype(np.float64)
-    values = np.trunc(steps + np.copysign(0.5, steps)) + tensor.quantization.zero_point
-    return cast(Array, np.clip(values, *tensor.dtype.limits).astype(tensor.dtype.numpy))
-
-
-def _random(graph: Graph, tensor: Tensor, count: int, rng: np.random.Generator) -> Array:
-    """Seeded samples over all that an input can hold; floats over what their QUANTIZE keeps."""
-    shape = (count, *tensor.shape)
-    if tensor.dtype is not DType.FLOAT32:
-        low, high = tensor.dtype.limits
-        return cast(Array, rng.integers(low, high, shape, np.int64, endpoint=True)).astype(
-            tensor.dtype.numpy
-        )
-    ends = (-1.0, 1.0)
-    for node in graph.consumers(tensor.name):
-        target = graph.tensors[node.outputs[0]]
-        if isinstance(node.op, ops.Quantize) and target.quantization is not None:
-            scale, zero_point = target.quantization.scale, target.quantization.zero_point
-            low, high = target.dtype.limits
-            ends = scale * (low - zero_point), scale * (high - zero_point)
-    return rng.uniform(*ends, shape).astype(np.float32)
-
-
-def _outputs(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """One array an output, (n, *shape)."""
-    sources = [graph.tensors[name] for name in graph.inputs]
-    outputs = [graph.tensors[name] for name in graph.outputs]
-    if all(tensor.shape[:1] == (1,) for tensor in (*sources, *outputs)):
-        joined = run(graph, [value[:, 0] for value in inputs])  # a batch: many times faster
-        return tuple(v.reshape(-1, *t.shape) for v, t in zip(joined, outputs, strict=True))
-    rows = [run(graph, sample) for sample in zip(*inputs, strict=True)]
-    return tuple(np.stack(column) for column in zip(*rows, strict=True))
+        return arrays, (stacked(arrays, graph.tensors[graph.inputs[0]]),)
+    return None, random_samples(graph, min(count, _RANDOM_SAMPLES), seed)
