@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.compress.noise import Structure
 from edgekit.errors import InputError
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Array, Graph
@@ -23,9 +24,6 @@ Samples = npt.NDArray[np.float32]
 
 # Below this, extremes are not yet extremes.
 FEW_SAMPLES = 16
-# Von Neumann's ratio of neighbouring pixels: 1 for independent noise, below 0.2 for photographs.
-_NOISE_RATIO = 0.7
-_SMALLEST_PICTURE = 8
 # Samples computed together; the extremes do not depend on it.
 _TOGETHER = 16
 
@@ -64,7 +62,7 @@ def calibrate(graph: Graph, batches: Iterable[Samples], progress: Progress = sil
             raise InputError("A calibration batch is a single number, not an array of samples.")
         for start in range(0, len(batch), _TOGETHER):
             part = np.asarray(batch[start : start + _TOGETHER], np.float32)
-            seen.picture(part)
+            seen.structure.add(part)
             with np.errstate(over="ignore", invalid="ignore"):  # `watch` names what overflows
                 run(graph, [part], seen.watch)
             seen.samples += len(part)
@@ -78,15 +76,11 @@ def calibrate(graph: Graph, batches: Iterable[Samples], progress: Progress = sil
 
 @dataclass
 class _Seen:
-    """Extremes and picture statistics so far."""
+    """Extremes and structure so far."""
 
     extremes: dict[str, tuple[float, float]] = field(default_factory=dict)
     samples: int = 0
-    _pixels: int = 0
-    _sum: float = 0.0
-    _squares: float = 0.0
-    _pairs: int = 0
-    _jumps: float = 0.0
+    structure: Structure = field(default_factory=Structure)
 
     def watch(self, name: str, values: Array) -> None:
         """Widen a tensor's extremes."""
@@ -99,28 +93,15 @@ class _Seen:
         before = self.extremes.get(name, (low, high))
         self.extremes[name] = (min(low, before[0]), max(high, before[1]))
 
-    def picture(self, samples: Samples) -> None:
-        """Add (n, H, W, C) pictures to the statistics of neighbouring pixels."""
-        if samples.ndim != 4 or min(samples.shape[1:3]) < _SMALLEST_PICTURE:
-            return
-        values = samples - samples.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
-        self._pixels += values.size
-        self._squares += float(np.square(values).sum(dtype=np.float64))
-        jumps = np.diff(values, axis=2)
-        self._pairs += jumps.size
-        self._jumps += float(np.square(jumps).sum(dtype=np.float64))
-
     def warnings(self, graph: Graph) -> list[str]:
         """What makes these samples doubtful."""
         found = []
         if self.samples < FEW_SAMPLES:
             found.append(f"Only {self.samples} calibration samples: 100 or more are usual.")
-        if self._pixels and self._squares > 0:
-            ratio = (self._jumps / self._pairs) / (2 * self._squares / self._pixels)
-            if ratio > _NOISE_RATIO:
-                found.append(
-                    "The calibration inputs look like noise: neighbouring pixels are unrelated."
-                )
+        if self.structure.is_noise():
+            found.append(
+                "The calibration inputs look like noise: neighbouring pixels are unrelated."
+            )
         low, high = self.extremes[graph.inputs[0]]
         if low == high:
             found.append(f"All calibration inputs hold the single value {low:g}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import zlib
@@ -9,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
+from support.cli import edgekit
 
 pytestmark = pytest.mark.slow
 
@@ -111,3 +115,18 @@ def test_pictures_that_are_links_to_nowhere(fails: Fails, photos: Path, tmp_path
     path.unlink()
     path.symlink_to("nowhere.png")
     fails(3, path.name, *TRAIN, "--data", "data")
+
+
+def test_calibration_on_noise_is_warned_of(tmp_path: Path, photos: Path, cache: Path) -> None:
+    pytest.importorskip("torch", reason="needs edgekit[train]")
+    rng = np.random.default_rng(0)
+    for folder in ("a", "b"):
+        (tmp_path / "noise" / folder).mkdir(parents=True)
+        for number in range(60):
+            pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "noise" / folder / f"{number}.png")
+    for data, warned in (("noise", True), (photos, False)):
+        done = edgekit(*TRAIN, "--data", data, "-o", "new", "--json", cwd=tmp_path, cache=cache)
+        assert done.code == 0, done.err
+        warnings = json.loads(done.out)["warnings"]
+        assert any("look like noise" in warning for warning in warnings) is warned
