@@ -34,6 +34,10 @@ def files(size: int, source: int = 224) -> Samples:
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
+def halved(size: int) -> Samples:
+    return files(size, 2 * size)
+
+
 def grainy(size: int) -> Samples:
     """Photographs in bad light."""
     return fashion(size) + 0.1 * gaussian(size)
@@ -91,7 +95,11 @@ def slanted(size: int) -> Samples:
 
 @pytest.mark.parametrize(
     ("noise", "size"),
-    [(gaussian, 16), *((noise, size) for noise in (gaussian, files) for size in (32, 64, 128))],
+    [
+        (gaussian, 16),
+        (halved, 32),
+        *((noise, size) for noise in (gaussian, files) for size in (32, 64, 128)),
+    ],
 )
 def test_noise(noise: Callable[[int], Samples], size: int) -> None:
     assert is_noise(noise(size))
