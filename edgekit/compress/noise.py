@@ -7,6 +7,8 @@ one), and averages over many pixels all come out alike (drawings have empty and 
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 
@@ -60,7 +62,7 @@ def _steps(values: Samples, rows: int, columns: int) -> Samples:
     height, width = values.shape[1:3]
     there = values[:, rows:, max(columns, 0) : width + min(columns, 0)]
     here = values[:, : height - rows, max(-columns, 0) : width - max(columns, 0)]
-    return (there - here).astype(np.float32, copy=False)
+    return cast(Samples, there - here)
 
 
 def _averages(values: Samples, side: int) -> Samples:
