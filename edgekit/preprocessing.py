@@ -27,6 +27,7 @@ from edgekit.errors import InputError, UsageError
 Resize = Literal["stretch", "center_crop"]
 Color = Literal["RGB", "BGR", "L"]
 
+MAX_SIDE = 8192  # pixels; no network for these boards reads more
 _ORIENTATION_TAG = 0x0112
 # Exif 2.32, section 4.6.4 A: what turns a picture of each orientation upright.
 _UPRIGHT = {
@@ -120,8 +121,10 @@ class Preprocessing:
             )
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise UsageError("Preprocessing needs finite means and positive, finite deviations.")
-        if min(self.height, self.width) < 1:
-            raise UsageError("Preprocessing needs a height and a width of at least one pixel.")
+        if not 1 <= min(self.height, self.width) <= max(self.height, self.width) <= MAX_SIDE:
+            raise UsageError(
+                f"Preprocessing needs a height and a width of 1 to {MAX_SIDE:,} pixels."
+            )
         if not 0 < self.crop_fraction <= 1:
             raise UsageError("Preprocessing's crop fraction lies in (0, 1].")
         self._check_quantization()
@@ -241,6 +244,8 @@ class Preprocessing:
         Raises:
             InputError: unknown, missing or ill-typed entries, or values out of range.
         """
+        if not isinstance(value, Mapping):
+            raise InputError("The preprocessing of a manifest is not a table of entries.")
         unknown = set(value) - set(_JSON_TYPES)
         missing = {"height", "width"} - set(value)
         ill_typed = {k for k in value if k not in unknown and not _JSON_TYPES[k](value[k])}

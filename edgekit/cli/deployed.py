@@ -106,4 +106,7 @@ def _text(provenance: Mapping[str, Any], key: str) -> str:
 
 
 def _labels(bundle: Bundle) -> tuple[str, ...]:
-    return tuple(bundle.read(LABELS_FILE).decode("utf-8").splitlines())
+    try:
+        return tuple(bundle.read(LABELS_FILE).decode("utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise InputError(f"{bundle.path / LABELS_FILE} is not UTF-8 text.") from error

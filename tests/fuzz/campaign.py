@@ -90,29 +90,9 @@ def run(
 
 def mutant(kind: str, seed: int, number: int) -> tuple[bytes, Callable[[], bool]]:
     """The file with this number, and what to do with it."""
-    from fuzz import corpus, mutate_bytes, survive
+    from fuzz.kinds import KINDS
 
-    rng = random.Random(f"{kind}:{seed}:{number}")
-    if kind == "tflite":
-        from fuzz import mutate_tflite
-
-        if corpus.real_tflite() and rng.random() < 0.03:
-            data = mutate_bytes.mutate(rng.choice(corpus.real_tflite()), rng)
-        else:
-            data = rng.choice(corpus.tflite())
-            if rng.random() < 0.7:
-                data = mutate_tflite.mutate(data, rng, rng.choice(corpus.tflite()))
-            if rng.random() < 0.4:
-                data = mutate_bytes.mutate(data, rng)
-        return data, lambda: survive.tflite(data, opaque=number % 2 == 0)
-    from fuzz import mutate_onnx
-
-    data = rng.choice(corpus.onnx())
-    if rng.random() < 0.85:
-        data = mutate_onnx.mutate(data, rng)
-    if rng.random() < 0.2:
-        data = mutate_bytes.mutate(data, rng)
-    return data, lambda: survive.onnx(data)
+    return KINDS[kind](random.Random(f"{kind}:{seed}:{number}"))
 
 
 def _child(kind: str, first: int, count: int, seed: int, keep: Path | None) -> Counts:
@@ -156,7 +136,7 @@ def _child(kind: str, first: int, count: int, seed: int, keep: Path | None) -> C
 def _keep(folder: Path | None, kind: str, number: int, data: bytes) -> None:
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{kind}_{number}.{kind}").write_bytes(data)
+        (folder / f"{number}.{kind}").write_bytes(data)
 
 
 def _forget_peak() -> int:
@@ -178,7 +158,7 @@ def _status(key: str) -> int:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("tflite", "onnx"))
+    parser.add_argument("kind", help="tflite, onnx or another of fuzz.kinds")
     parser.add_argument("count", type=int)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)

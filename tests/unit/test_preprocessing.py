@@ -313,7 +313,8 @@ def test_json_types_cover_every_field() -> None:
         ({"std": [1, 1]}, "3 means"),
         ({"mean": [float("nan"), 0, 0]}, "finite"),
         ({"crop_fraction": 0}, "crop fraction"),
-        ({"width": 0}, "at least one pixel"),
+        ({"width": 0}, "1 to 8,192 pixels"),
+        ({"height": 2**31}, "1 to 8,192 pixels"),
         ({"input_scale": -1.0, "input_zero_point": 0}, "positive, finite input scale"),
         ({"input_scale": 1.0, "input_zero_point": 200}, "zero point"),
         ({"input_scale": 1.0}, "come together"),
@@ -330,7 +331,7 @@ def test_a_manifest_needs_a_size() -> None:
 
 
 def test_direct_mistakes_are_usage_errors() -> None:
-    with pytest.raises(UsageError, match="at least one pixel"):
+    with pytest.raises(UsageError, match="1 to 8,192 pixels"):
         Preprocessing(0, 8)
     with pytest.raises(UsageError, match="1 means"):
         Preprocessing(8, 8, color="L")
