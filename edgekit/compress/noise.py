@@ -71,4 +71,4 @@ def _averages(values: Samples, side: int) -> Samples:
     rows, columns = height // side, width // side
     whole = values[:, : rows * side, : columns * side]
     blocks = whole.reshape(n, rows, side, columns, side, channels)
-    return blocks.mean(axis=(2, 4), dtype=np.float32)
+    return cast(Samples, blocks.mean(axis=(2, 4), dtype=np.float32))
