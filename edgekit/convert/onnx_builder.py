@@ -198,7 +198,7 @@ class GraphBuilder:
             border.append(tensor)
             if tensor not in self._inputs and name not in self._inputs:
                 names.setdefault(tensor, name)
-        renamed = _renamed(self._tensors, self._nodes, names)
+        renamed = _renamed(self._tensors, _needed(self._nodes, border), names)
         empty = Graph(self._name, {}, (), tuple(self._inputs), _through(names, border))
         return empty.with_nodes(*renamed)
 
@@ -215,6 +215,16 @@ def _unique(name: str, taken: dict[str, Tensor] | set[str]) -> str:
         count += 1
         candidate = f"{name}_{count}"
     return candidate
+
+
+def _needed(nodes: list[Node], outputs: Sequence[str]) -> list[Node]:
+    """The nodes some output depends on: converters read past a Relu that a clip makes needless."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.outputs):
+            wanted.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
 
 
 def _through(names: dict[str, str], found: Sequence[str]) -> tuple[str, ...]:

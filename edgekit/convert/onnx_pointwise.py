@@ -176,8 +176,9 @@ def _clipped(call: Call, source: View, low: float, high: float) -> View:
         clipped = _emit(call, ops.Relu(), shifted, _name(call, "relu" if low else ""))
         return _affine(call, clipped, 1.0, low, "")
     before = call.builder.writer(source.tensor)
-    if low == -inf and before is not None and isinstance(before.op, ops.Relu):
-        low = 0.0  # nothing is below
+    if before is not None and isinstance(before.op, ops.Relu) and high > 0:
+        low = max(low, 0.0)  # nothing is below, with or without the Relu
+        source = source.of(before.inputs[0], source.shape)
     if low == -inf:
         mirrored = _affine(call, source, -1.0, high, "mirrored")
         clipped = _emit(call, ops.Relu(), mirrored, _name(call, "relu"))

@@ -159,6 +159,26 @@ def test_clip_with_any_bounds(low: float | None, high: float | None) -> None:
     assert_matches(old.data())
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "names"),
+    [
+        (0.0, 6.0, ["CONV_2D"]),
+        (None, 0.9, ["CONV_2D", "MUL"]),
+        (0.1, 0.9, ["CONV_2D", "DEPTHWISE_CONV_2D"]),
+        (-2.0, 0.9, ["CONV_2D", "MUL"]),
+        (-2.0, -1.0, None),
+    ],
+)
+def test_clip_behind_a_relu_makes_it_superfluous(
+    low: float | None, high: float, names: list[str] | None
+) -> None:
+    model = conv()
+    bounds = (None if low is None else np.float32(low), np.float32(high))
+    model.node("Clip", model.node("Relu", model.outputs[0]), *bounds)
+    graph = assert_matches(model.data())
+    assert names is None or ops_of(graph) == names
+
+
 def test_clip_to_six_is_one_activation() -> None:
     model = conv(pads=[1] * 4)
     model.node("Min", model.node("Max", "conv0", np.float32(0)), np.float32(6))
