@@ -111,6 +111,25 @@ def load(
     return OnnxModel(_text(proto.graph.name) or "model", nodes, kept, shapes, wanted)
 
 
+def self_contained(path: Path) -> bytes:
+    """The model of a file, with the weights that are stored beside the file brought inside.
+
+    Raises:
+        InputError: as `load`.
+        UnsupportedError: it would be larger than a protobuf can be (2 GiB).
+    """
+    from google.protobuf.message import EncodeError
+
+    proto, content = _parsed(path), path.read_bytes()
+    stored = onnx.load_model_from_string(content).graph.initializer
+    if not any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in stored):
+        return content
+    try:
+        return bytes(proto.SerializeToString())
+    except (ValueError, EncodeError) as error:
+        raise UnsupportedError("The ONNX model is larger than 2 GiB.") from error
+
+
 def _parsed(source: bytes | Path) -> onnx.ModelProto:
     from google.protobuf.message import DecodeError
 

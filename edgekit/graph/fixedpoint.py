@@ -42,6 +42,10 @@ _EXP_MINUS_POWERS = {
 }
 
 
+# A factor of 2^31 and above asks for a left shift by 32.
+_FACTORS_END = 2.0**31
+
+
 def quantize_multiplier(real: float) -> tuple[int, int]:
     """`real` as (multiplier, shift): real ~ multiplier * 2^(shift - 31).
 
@@ -49,7 +53,8 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     Source: QuantizeMultiplier, tensorflow/lite/kernels/internal/quantization_util.cc.
 
     Raises:
-        UnsupportedError: `real` is negative or not finite.
+        UnsupportedError: `real` is negative, not finite, or so large that kernels would shift
+            32-bit numbers by more than their width.
     """
     multipliers, shifts = quantize_multipliers(np.array([real], np.float64))
     return int(multipliers[0]), int(shifts[0])
@@ -57,11 +62,11 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 def quantize_multipliers(reals: npt.NDArray[np.float64]) -> tuple[Integers, Integers]:
     """`quantize_multiplier` of each element: (multipliers, shifts)."""
-    wrong = reals[~(np.isfinite(reals) & (reals >= 0))]
+    wrong = reals[~((reals >= 0) & (reals < _FACTORS_END))]
     if len(wrong):
         raise UnsupportedError(
             f"A requantization factor of {wrong[0]} cannot be expressed.",
-            hint="Scales must be positive and finite.",
+            hint="The input's scale is far too large for the output's, or one is not a number.",
         )
     fraction, exponent = np.frexp(reals)
     shift = exponent.astype(np.int64)

@@ -18,6 +18,9 @@ from edgekit.graph import ops
 from edgekit.graph.ir import Tensor
 from edgekit.graph.ops import Op, Padding
 
+# How far a window may reach beyond an image: networks for large images run on small ones, where
+# dilated windows see mostly padding; beyond this, nothing but padding costs memory and time.
+_REACH_FACTOR, _REACH_SLACK = 4, 256
 Shape = tuple[int, ...]
 Inputs = Sequence[Tensor]
 
@@ -87,6 +90,9 @@ def _rank4(tensor: Tensor) -> Shape:
 
 def _slide(op: Any, height: int, width: int, window: Shape, dilation: Shape = (1, 1)) -> Shape:
     """(H', W') of a window that slides over (height, width)."""
+    for size, taps, step in zip((height, width), window, dilation, strict=True):
+        if (taps - 1) * step + 1 > _REACH_FACTOR * size + _REACH_SLACK:
+            raise InputError(f"its window reaches {(taps - 1) * step + 1:,} pixels over {size}")
     h = window_count(height, window[0], op.stride[0], dilation[0], op.padding)
     w = window_count(width, window[1], op.stride[1], dilation[1], op.padding)
     if h < 1 or w < 1:

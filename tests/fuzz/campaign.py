@@ -36,6 +36,7 @@ class Counts:
     """What became of the mutants.
 
     Attributes:
+        foreign: mutants that onnxruntime died of; edgekit runs it in a process of its own.
         peak_bytes: the most memory that one mutant added to the process.
         failures: by place in the program, the first mutant's number, the error and its traceback.
     """
@@ -43,6 +44,7 @@ class Counts:
     mutants: int = 0
     accepted: int = 0
     refused: int = 0
+    foreign: int = 0
     seconds: float = 0.0
     slowest_seconds: float = 0.0
     peak_bytes: int = 0
@@ -50,7 +52,7 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Sum up two runs."""
-        for name in ("mutants", "accepted", "refused", "seconds"):
+        for name in ("mutants", "accepted", "refused", "foreign", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("slowest_seconds", "peak_bytes"):
             setattr(self, name, max(getattr(self, name), getattr(other, name)))
@@ -82,7 +84,10 @@ def run(
         told = child.stderr.strip()[-3000:]
         verdicts = Counter(line.split()[-1] for line in lines)
         died = Counts(reached - first + 1, verdicts["accepted"], verdicts["refused"])
-        died.fail(f"exit code {child.returncode}: {told[:300]}", reached, "the process ended", told)
+        if verdicts["onnxruntime"]:  # what it had begun
+            died.foreign = 1
+        else:
+            died.fail(f"exit code {child.returncode}: {told[:300]}", reached, "it ended", told)
         total.add(died)
         first = reached + 1
     return total

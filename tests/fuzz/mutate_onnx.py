@@ -189,7 +189,7 @@ def _declared_size(graph: Any, rng: random.Random) -> None:
     dims = value.type.tensor_type.shape.dim
     if dims:
         dim = rng.choice(dims)
-        dim.dim_value = rng.choice((*_FEW, 16, 2**20, 2**40, -1))
+        dim.dim_value = rng.choice((*_FEW, 16, 2**13, 2**20, 2**26, 2**40, -1))
 
 
 def _nodes(graph: Any, rng: random.Random) -> None:

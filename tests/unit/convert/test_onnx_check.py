@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from support.onnx_models import Onnx, random
 
 from edgekit.convert.onnx_check import check_against_onnxruntime
 from edgekit.convert.onnx_graph import read
+from edgekit.convert.onnx_model import self_contained
 from edgekit.errors import InputError, VerificationError
 
 
@@ -67,3 +71,24 @@ def test_clips_without_an_upper_bound(high: float) -> None:
     model.node("Clip", "x", np.float32(0), np.float32(high))
     assert check(model) < 1e-6
     assert [node.op.tflite_name for node in read(model.data()).nodes] == ["RELU"]
+
+
+def test_a_model_that_onnxruntime_dies_of() -> None:
+    """A node that no output needs, with an empty input: release 1.31 reads a null pointer."""
+    model = Onnx(x=(1, 4, 6, 6))
+    model.node("Min", "x", None)
+    model.node("Relu", "x")
+    try:
+        assert check(model) < 1e-6  # a release that has learned it
+    except InputError as error:
+        assert "onnxruntime" in str(error)
+
+
+def test_weights_beside_the_file_are_brought_inside(tmp_path: Path) -> None:
+    model = Onnx(x=(1, 4, 6, 6))
+    model.node("Conv", "x", random(2, 4, 3, 3))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.data())
+    assert self_contained(path) == model.data()
+    onnx.save_model(model.proto(), path, save_as_external_data=True, size_threshold=0)
+    assert check_against_onnxruntime(self_contained(path), read(path), random(2, 6, 6, 4)) < 1e-5

@@ -50,7 +50,7 @@ def test_multiplier_edges(real: float, expected: tuple[int, int]) -> None:
     assert fixedpoint.quantize_multiplier(real) == expected
 
 
-@pytest.mark.parametrize("real", [-1e-9, math.inf, math.nan])
+@pytest.mark.parametrize("real", [-1e-9, math.inf, math.nan, 2.0**31, 1e300])
 def test_impossible_multipliers_are_refused(real: float) -> None:
     with pytest.raises(UnsupportedError, match="cannot be expressed"):
         fixedpoint.quantize_multiplier(real)
