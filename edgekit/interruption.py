@@ -62,17 +62,28 @@ def held_back() -> Iterator[None]:
             signal.raise_signal(arrived[0])
 
 
+def ignore_signals() -> None:
+    """From here on neither signal does anything: the program is about to end."""
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped(number)
 
 
 @contextmanager
 def handled(handler: _Handler) -> Iterator[None]:
-    """Within, both signals call `handler`; in other threads than the main one, nothing changes."""
+    """Within, both signals call `handler`; in other threads than the main one, nothing changes.
+
+    A signal that is ignored stays so: shells do that for what runs in the background.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:

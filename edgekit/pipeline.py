@@ -35,7 +35,7 @@ from edgekit.stages.material import Material, gather
 from edgekit.stages.measure import accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
 from edgekit.stages.request import Built, Request, board_for
-from edgekit.stages.weights import export, weights
+from edgekit.stages.weights import export, trained_with, weights
 
 __all__ = ["Built", "Request", "build"]
 
@@ -155,7 +155,7 @@ def _enter(
         with clock.stage("convert"):
             return from_file(request, request.model, material, progress)
     assert spec is not None and material.dataset is not None  # `Request` and `gather` see to it
-    contract = contract_of(request, spec, material)
+    contract = contract_of(request, spec, material, trained_with(request, spec))
     with clock.stage("train"):
         weighted = weights(request, spec, material.dataset, contract, progress, notices.append)
     with clock.stage("export"):

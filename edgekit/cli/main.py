@@ -13,6 +13,7 @@ import click
 
 from edgekit import __version__
 from edgekit.errors import EdgekitError, unknown_name
+from edgekit.interruption import exit_code, ignore_signals, stoppable
 
 # Command -> (module, one line of help). The module holds a click command of the same name.
 _COMMANDS = {
@@ -34,10 +35,9 @@ Examples:
 
 \b
 Exit codes: 0 done, 1 internal, 2 usage, 3 bad input file, 4 unsupported model, 5 does not fit
-the board, 6 accuracy gate, 7 missing tool, 8 cannot write, 9 verification failed, 130 interrupted.
+the board, 6 accuracy gate, 7 missing tool, 8 cannot write, 9 verification failed, 130 Ctrl-C,
+143 SIGTERM.
 """
-
-_INTERRUPTED = 130
 
 
 class _LazyGroup(click.Group):
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        cli.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+        _call(argv)
     except EdgekitError as error:
         click.echo(f"edgekit: error: {error}", err=True)
         if error.hint:
@@ -87,7 +87,16 @@ def _run(argv: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
         click.echo("edgekit: interrupted; nothing half-written was left.", err=True)
-        return _INTERRUPTED
+        return exit_code(stop)
     return 0
+
+
+def _call(argv: Sequence[str] | None) -> None:
+    """Run the command. After it nothing is left to stop: signals would only make tracebacks."""
+    try:
+        with stoppable():
+            cli.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+    finally:
+        ignore_signals()

@@ -15,10 +15,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from edgekit.errors import EdgekitError, OutputError
+from edgekit.interruption import held_back
 
 try:
     import fcntl
@@ -47,16 +48,15 @@ def reserve(path: Path) -> Iterator[None]:
     Raises:
         OutputError: reserved by another process, or not writable.
     """
-    with _explained(path):
-        made = [parent for parent in path.parents if not parent.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
+    held = ExitStack()
     try:
-        with _locked(path):
-            yield
+        with held_back():
+            held.enter_context(_parents(path))
+            held.enter_context(_locked(path))
+        yield
     finally:
-        for parent in made:  # innermost first; those with something in them stay
-            with suppress(OSError):
-                parent.rmdir()
+        with held_back():
+            held.close()
 
 
 def replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -70,20 +70,39 @@ def replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         OutputError: it could not be written; nothing is left of the attempt.
     """
+    fresh = None
     with _explained(path):
-        fresh = _sibling(path)
         try:
+            with held_back():
+                fresh = _sibling(path)
             fresh.chmod(0o755)
             _fill(fresh, contents)
-            _swap(fresh, path)
+            with held_back():
+                _swap(fresh, path)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            if fresh is not None:
+                with held_back():
+                    shutil.rmtree(fresh, ignore_errors=True)
 
 
 def is_inside(name: str) -> bool:
     """Whether a path of a folder's content stays in the folder."""
     relative = PurePosixPath(name)
     return bool(relative.parts) and not relative.is_absolute() and ".." not in relative.parts
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """Make the folders above a path; at the end those go again in which nothing stands."""
+    with _explained(path):
+        made = [parent for parent in path.parents if not parent.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for parent in made:  # innermost first
+            with suppress(OSError):
+                parent.rmdir()
 
 
 def _fill(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -26,6 +26,7 @@ from edgekit.emulate.tflm import HOST_ARENA_BYTES
 from edgekit.emulate.wire import receive, send
 from edgekit.errors import EdgekitError, UnsupportedError
 from edgekit.graph.ir import Graph
+from edgekit.interruption import held_back
 
 _CHILD = "edgekit.emulate.engine_child"
 # What TFLite Micro's own records of an activation take at most, when all of them are kept.
@@ -150,8 +151,9 @@ def start(
             session.load(tflite, watched, arena_bytes)
             yield session
         finally:
-            child.kill()
-            child.communicate()
+            with held_back():
+                child.kill()
+                child.communicate()
 
 
 def _kept_bytes(graph: Graph | None, names: Sequence[str]) -> int:

@@ -184,11 +184,20 @@ def _each(
     return values if len(values) == channels else values * channels
 
 
-def contract_of(request: Request, spec: ModelSpec, material: Material) -> Preprocessing:
-    """An architecture's contract: the data set's; published weights bring their own mean."""
+def contract_of(
+    request: Request, spec: ModelSpec, material: Material, trained: Preprocessing | None
+) -> Preprocessing:
+    """An architecture's contract: the data set's, or that of the weights it is given.
+
+    Args:
+        trained: what the weights of `--weights` were trained with; None if they do not say so:
+            then they count as published ones, which have the architecture's own mean.
+    """
     assert material.dataset is not None  # an architecture always comes with a data set
     usual = material.dataset.preprocessing(spec.resolution, spec.resolution)
-    if request.weights:
+    if trained is not None:
+        usual = trained.at(spec.resolution, spec.resolution)
+    elif request.weights:
         usual = replace(usual, mean=spec.mean, std=spec.std)
     return replace(
         usual,

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgekit import extras
 from edgekit.data import Dataset
+from edgekit.errors import InputError
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
@@ -43,6 +44,31 @@ class Weighted:
     module: nn.Module
     origin: dict[str, Any]
     pruned: dict[str, Any] | None = None
+
+
+def trained_with(request: Request, spec: ModelSpec) -> Preprocessing | None:
+    """How pictures entered the network when the weights of `--weights` were trained here.
+
+    Returns:
+        None where the file does not say, or none is given.
+
+    Raises:
+        MissingToolError: torch is not installed.
+        InputError: what the file says is damaged, or of a network with other channels.
+    """
+    if request.weights is None:
+        return None
+    extras.require("train")
+    from edgekit.training.checkpoint import preprocessing_of
+
+    found = preprocessing_of(request.weights)
+    channels = spec.input_shape[1]
+    if found is not None and found.channels != channels:
+        raise InputError(
+            f"'{request.weights}' was trained on pictures of {found.channels} channels, "
+            f"{spec.arch} reads {channels}."
+        )
+    return found
 
 
 def weights(

@@ -7,6 +7,7 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     position.safetensors          where a training stands that is not finished
     interrupted.safetensors       its averaged weights, if it was stopped
 
+Weights carry in their file how pictures entered the network, for whoever takes the file elsewhere.
 Every file is written beside its place and moved there in one step: a killed program leaves the old
 file or the new one, and two programs that train the same do not disturb each other. Damaged files
 are refused, never used.
@@ -29,12 +30,14 @@ from torch import Tensor
 
 from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.interruption import held_back
+from edgekit.preprocessing import Preprocessing
 from edgekit.resources import cache_dir
 from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
 from edgekit.training.records import EpochRecord, Position, Trained
 
 _VECTORS = ("values", "velocity", "average")
+_PREPROCESSING = "preprocessing"  # of a training's origin, and in the weights' metadata
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def save(folder: Folder, trained: Trained) -> Path:
     Raises:
         OutputError: the disk is full or the cache cannot be written.
     """
-    weights = safetensors.torch.save(trained.state)
+    weights = _weights(folder, trained)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         **folder.origin,
@@ -130,8 +133,35 @@ def load(folder: Folder) -> Trained | None:
 
 def save_interrupted(folder: Folder, trained: Trained) -> Path:
     """Keep the weights of a broken-off training, for use as they are."""
-    _write(folder.interrupted, safetensors.torch.save(trained.state))
+    _write(folder.interrupted, _weights(folder, trained))
     return folder.interrupted
+
+
+def preprocessing_of(path: Path) -> Preprocessing | None:
+    """How pictures entered the network while the weights in a file were trained.
+
+    Returns:
+        None where the file does not say: not trained here, or unreadable (`load_weights` says so).
+
+    Raises:
+        InputError: what it says is damaged.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            said = (file.metadata() or {}).get(_PREPROCESSING)
+    except (OSError, safetensors.SafetensorError):
+        return None
+    if said is None:
+        return None
+    try:
+        return Preprocessing.from_json(json.loads(said))
+    except (ValueError, RecursionError, InputError) as error:
+        raise InputError(
+            f"The preprocessing in the checkpoint '{path}' is damaged ({error}).",
+            hint="Take the file as edgekit wrote it.",
+        ) from error
 
 
 def save_position(folder: Folder, position: Position) -> None:
@@ -174,6 +204,13 @@ def load_position(folder: Folder) -> Position | None:
         )
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise _damaged(folder.position, error) from error
+
+
+def _weights(folder: Folder, trained: Trained) -> bytes:
+    """The weights as a file that says how pictures entered the network, where that is known."""
+    known = folder.origin.get(_PREPROCESSING)
+    metadata = None if known is None else {_PREPROCESSING: json.dumps(known, sort_keys=True)}
+    return safetensors.torch.save(trained.state, metadata)
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

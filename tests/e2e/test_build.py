@@ -9,8 +9,6 @@ import pytest
 
 pytest.importorskip("torch", reason="needs edgekit[train]")
 
-from safetensors.numpy import load_file, save_file
-
 from edgekit.convert import tflite_reader
 from edgekit.emulate import tflm
 from edgekit.graph.execute import run
@@ -38,7 +36,7 @@ def test_the_report_has_what_scripts_rely_on(bundle: Bundle) -> None:
     assert report["tflite"]["bytes"] == (folder / "model_int8.tflite").stat().st_size
     assert report["memory"]["arena_bytes"] > report["memory"]["activations_bytes"] > 0
     assert report["target"] == folder.name
-    assert report["seconds"]["train"] > 0
+    assert {"train", "calibrate", "verify"} <= report["seconds"].keys()
 
 
 def test_the_model_has_no_stray_operator(bundle: Bundle) -> None:
@@ -80,26 +78,6 @@ def test_the_same_inputs_give_the_same_bytes(bundle: Bundle, build, tmp_path: Pa
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         if path.name != "report.json":  # it holds the seconds
             assert path.read_bytes() == (again / path.relative_to(folder)).read_bytes(), path
-
-
-def test_the_accuracy_gate_keeps_and_marks_the_bundle(build, cache: Path, tmp_path: Path) -> None:
-    """A huge weight on a dead feature changes no float result and leaves int8 no other weight."""
-    passed = build("tflm", tmp_path / "loose", "--max-drop", "100")
-    assert passed.code == 0, passed.err
-    assert json.loads(passed.out)["gate"]["passed"] is True
-    kept = cache.glob("checkpoints/*/weights-*.safetensors")
-    trained = max(kept, key=lambda path: path.stat().st_size)  # the others are pruned
-    weights = load_file(trained)
-    weights["blocks.4.1.bn2.weight"][0] = 0
-    weights["blocks.4.1.bn2.bias"][0] = -1
-    weights["classifier.weight"][:, 0] = 1e4
-    save_file(weights, tmp_path / "skewed.safetensors")
-    weights_option = ("--weights", str(tmp_path / "skewed.safetensors"))
-    failed = build("tflm", tmp_path / "strict", "--max-drop", "1", *weights_option)
-    assert failed.code == 6, failed.err
-    report = json.loads((tmp_path / "strict/report.json").read_text())
-    assert report["gate"]["passed"] is False and report["gate"]["split"] == "validation"
-    assert "kept and marked" in failed.err
 
 
 def test_pruning_leaves_a_smaller_exact_network(build, tmp_path: Path) -> None:

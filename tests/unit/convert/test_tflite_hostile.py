@@ -307,7 +307,7 @@ def test_parts_that_share_each_other_cost_little(tensors: int, name_bytes: int) 
     start = time.process_time()
     with pytest.raises(EdgekitError):
         read(data)
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < 10  # seconds; minutes if each mention cost something
 
 
 def test_a_name_longer_than_any_name() -> None:

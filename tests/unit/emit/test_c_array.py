@@ -27,9 +27,9 @@ def test_bytes_survive(size: int) -> None:
 
 
 def test_four_megabytes_take_less_than_two_seconds() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     hex_bytes(bytes(4 << 20))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_integers_are_wrapped() -> None:
