@@ -10,11 +10,13 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
+from typing import TypeVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _FIRST_CODE = 128  # what shells add to a signal's number
+_Value = TypeVar("_Value")
 _Handler = Callable[[int, FrameType | None], None]
 
 
@@ -60,6 +62,22 @@ def held_back() -> Iterator[None]:
     finally:
         if arrived:
             signal.raise_signal(arrived[0])
+
+
+@contextmanager
+def unbroken(context: AbstractContextManager[_Value]) -> Iterator[_Value]:
+    """Enter a context and leave it at the end, neither of which a signal breaks off.
+
+    The context is not told of errors in the block.
+    """
+    entered = ExitStack()
+    try:
+        with held_back():
+            value = entered.enter_context(context)
+        yield value
+    finally:
+        with held_back():
+            entered.close()
 
 
 def ignore_signals() -> None:

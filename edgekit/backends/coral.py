@@ -20,6 +20,7 @@ from edgekit.backends.base import MODEL_FILE, Deployment
 from edgekit.backends.python_bundle import python_files
 from edgekit.emit.render import to_json
 from edgekit.emit.text import plain
+from edgekit.interruption import unbroken
 from edgekit.plan.partition import EDGE_TPU_SRAM_BYTES, Partition, partition
 
 COMPILER = "edgetpu_compiler"
@@ -113,7 +114,7 @@ def compile_model(tflite: bytes) -> Compilation:
     program = shutil.which(COMPILER)
     if program is None:
         return Compilation(None, "", "was not installed when this was built")
-    with tempfile.TemporaryDirectory() as folder:
+    with unbroken(tempfile.TemporaryDirectory()) as folder:
         source = Path(folder, MODEL_FILE)
         source.write_bytes(tflite)
         command = [program, "-s", "-o", folder, str(source)]

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.errors import InputError
+from edgekit.interruption import unbroken
 
 Values = npt.NDArray[Any]
 _MODEL, _INPUT, _OUTPUT = "model.onnx", "input_{}.npy", "output_{}_{}.npy"
@@ -31,7 +32,7 @@ def outputs_of(onnx_model: bytes, inputs: Sequence[Values]) -> list[list[Values]
     Raises:
         InputError: onnxruntime refuses the model or the values, or its process died.
     """
-    with TemporaryDirectory(prefix="edgekit-") as name:
+    with unbroken(TemporaryDirectory(prefix="edgekit-")) as name:
         folder = Path(name)
         (folder / _MODEL).write_bytes(onnx_model)
         for number, value in enumerate(inputs):

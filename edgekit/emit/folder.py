@@ -15,11 +15,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from edgekit.errors import EdgekitError, OutputError
-from edgekit.interruption import held_back
+from edgekit.interruption import held_back, unbroken
 
 try:
     import fcntl
@@ -27,6 +27,7 @@ except ImportError:  # Windows: builds into one folder are then not kept apart
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
+_OLD = "old"  # what the bundle that goes is called meanwhile
 _CAUSES = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -48,15 +49,8 @@ def reserve(path: Path) -> Iterator[None]:
     Raises:
         OutputError: reserved by another process, or not writable.
     """
-    held = ExitStack()
-    try:
-        with held_back():
-            held.enter_context(_parents(path))
-            held.enter_context(_locked(path))
+    with unbroken(_parents(path)), unbroken(_locked(path)):
         yield
-    finally:
-        with held_back():
-            held.close()
 
 
 def replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
@@ -70,19 +64,11 @@ def replace_folder(path: Path, contents: Mapping[str, bytes]) -> None:
     Raises:
         OutputError: it could not be written; nothing is left of the attempt.
     """
-    fresh = None
-    with _explained(path):
-        try:
-            with held_back():
-                fresh = _sibling(path)
-            fresh.chmod(0o755)
-            _fill(fresh, contents)
-            with held_back():
-                _swap(fresh, path)
-        finally:
-            if fresh is not None:
-                with held_back():
-                    shutil.rmtree(fresh, ignore_errors=True)
+    with _explained(path), unbroken(_sibling(path)) as fresh:
+        fresh.chmod(0o755)
+        _fill(fresh, contents)
+        with held_back():
+            _swap(fresh, path)
 
 
 def is_inside(name: str) -> bool:
@@ -119,9 +105,17 @@ def _fill(folder: Path, contents: Mapping[str, bytes]) -> None:
         file.chmod(0o755 if data.startswith(b"#!") else 0o644)
 
 
-def _sibling(path: Path) -> Path:
-    """A new folder beside `path`, on the same disk, with a name that tells what it was for."""
-    return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+@contextmanager
+def _sibling(path: Path) -> Iterator[Path]:
+    """A new folder beside `path`, on the same disk, with a name that tells what it was for.
+
+    What is left of it at the end goes.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=PARTIAL, dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _swap(fresh: Path, path: Path) -> None:
@@ -129,20 +123,18 @@ def _swap(fresh: Path, path: Path) -> None:
     if not path.exists():
         fresh.rename(path)
         return
-    retired = _sibling(path)
-    try:
-        path.rename(retired / "old")
-        fresh.rename(path)
-    finally:
-        _retire(retired, path)
+    with _sibling(path) as retired:
+        try:
+            path.rename(retired / _OLD)
+            fresh.rename(path)
+        finally:
+            _put_back(retired, path)
 
 
-def _retire(partial: Path, path: Path) -> None:
-    """Remove a folder of `_sibling`, but put the old bundle back if nothing took its place."""
-    old = partial / "old"
-    if old.exists() and not path.exists():
-        old.rename(path)
-    shutil.rmtree(partial, ignore_errors=True)
+def _put_back(retired: Path, path: Path) -> None:
+    """Move the old bundle to its place again if no new one took it."""
+    if (retired / _OLD).exists() and not path.exists():
+        (retired / _OLD).rename(path)
 
 
 @contextmanager
@@ -165,7 +157,8 @@ def _locked(path: Path) -> Iterator[None]:
             )
         try:
             for left in path.parent.glob(f".{path.name}.*{PARTIAL}"):
-                _retire(left, path)
+                _put_back(left, path)
+                shutil.rmtree(left, ignore_errors=True)
             yield
         finally:
             lock.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from edgekit.emulate.tflm import HOST_ARENA_BYTES
 from edgekit.emulate.wire import receive, send
 from edgekit.errors import EdgekitError, UnsupportedError
 from edgekit.graph.ir import Graph
-from edgekit.interruption import held_back
+from edgekit.interruption import unbroken
 
 _CHILD = "edgekit.emulate.engine_child"
 # What TFLite Micro's own records of an activation take at most, when all of them are kept.
@@ -139,21 +139,26 @@ def start(
         MissingToolError: the engine is not installed.
         UnsupportedError: it refuses the model, or ended its process over it.
     """
-    with tempfile.TemporaryFile() as said:
-        child = subprocess.Popen(
-            [sys.executable, "-m", _CHILD, engine.value],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=said,
-        )
-        try:
-            session = Session(engine, child, said)
-            session.load(tflite, watched, arena_bytes)
-            yield session
-        finally:
-            with held_back():
-                child.kill()
-                child.communicate()
+    with tempfile.TemporaryFile() as said, unbroken(_child(engine, said)) as child:
+        session = Session(engine, child, said)
+        session.load(tflite, watched, arena_bytes)
+        yield session
+
+
+@contextmanager
+def _child(engine: Engine, said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """An engine's process, which does not outlive the block; what it prints goes into `said`."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", _CHILD, engine.value],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+    )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def _kept_bytes(graph: Graph | None, names: Sequence[str]) -> int:

@@ -210,7 +210,7 @@ def _weights(folder: Folder, trained: Trained) -> bytes:
     """The weights as a file that says how pictures entered the network, where that is known."""
     known = folder.origin.get(_PREPROCESSING)
     metadata = None if known is None else {_PREPROCESSING: json.dumps(known, sort_keys=True)}
-    return safetensors.torch.save(trained.state, metadata)
+    return bytes(safetensors.torch.save(trained.state, metadata))
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

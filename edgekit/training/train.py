@@ -107,7 +107,8 @@ def train(
         use = f"; --weights {path} uses what there is" if module is None else ""
         raise TrainingStoppedError(
             trained.stopped_by,
-            f"The training was stopped after {len(trained.history)} epochs, "
+            f"The training was stopped after {len(trained.history)} "
+            f"epoch{'s' if len(trained.history) != 1 else ''}, "
             f"at {trained.validation_top1:.1f} % on the validation images.",
             hint=f"The same command with --resume goes on{use}.",
         )

@@ -1,9 +1,11 @@
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from edgekit.interruption import Stopped, exit_code, held_back, stoppable
+from edgekit.interruption import Stopped, exit_code, held_back, stoppable, unbroken
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -66,3 +68,32 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert passed
+
+
+def test_neither_the_beginning_nor_the_end_of_a_context_is_broken_off() -> None:
+    done = []
+
+    @contextmanager
+    def context() -> Iterator[str]:
+        signal.raise_signal(signal.SIGINT)
+        done.append("begun")
+        try:
+            yield "value"
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            done.append("ended")
+
+    with pytest.raises(Stopped) as caught, stoppable(), unbroken(context()):
+        done.append("never")
+    assert done == ["begun", "ended"]
+    assert isinstance(caught.value.__context__, Stopped)
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -6,9 +6,11 @@ import pytest
 pytest.importorskip("torch", reason="needs edgekit[train]")
 
 import torch
+from safetensors.torch import save_file
 from training_cases import assert_equal_states
 
 from edgekit.errors import InputError, OutputError, UsageError
+from edgekit.preprocessing import Preprocessing
 from edgekit.training import checkpoint
 from edgekit.training.checkpoint import Folder
 from edgekit.training.optimizer import Weights
@@ -153,3 +155,30 @@ def test_no_place_for_a_cache_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no home folder") as caught:
         Folder.of({})
     assert "EDGEKIT_CACHE" in caught.value.hint
+
+
+@pytest.mark.parametrize("save", [checkpoint.save, checkpoint.save_interrupted])
+def test_weights_carry_their_preprocessing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
+    contract = Preprocessing(32, 24, color="BGR", resize="center_crop", mean=(1.1, 2, 3))
+    path = save(Folder.of({"preprocessing": contract.to_json()}), trained())
+    elsewhere = path.rename(tmp_path / "mine.safetensors")
+    assert checkpoint.preprocessing_of(elsewhere) == contract
+
+
+def test_files_that_say_nothing_about_preprocessing(folder: Folder, tmp_path: Path) -> None:
+    assert checkpoint.preprocessing_of(checkpoint.save(folder, trained())) is None
+    for name in ("absent.safetensors", "noise.safetensors", "weights.pth"):
+        if not name.startswith("absent"):
+            (tmp_path / name).write_bytes(b"\x80no checkpoint" * 9)
+        assert checkpoint.preprocessing_of(tmp_path / name) is None
+
+
+@pytest.mark.parametrize("said", ["{", "[]", '{"height": 32}', '{"height": 0, "width": 1}', "1"])
+def test_damaged_preprocessing_is_refused(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(trained().state, path, {"preprocessing": said})
+    with pytest.raises(InputError, match=r"preprocessing in the checkpoint .* is damaged"):
+        checkpoint.preprocessing_of(path)
