@@ -5,6 +5,7 @@ Commands are imported only when they are called, so that `edgekit --help` stays 
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,7 @@ from importlib import import_module
 import click
 
 from edgekit import __version__
-from edgekit.errors import EdgekitError, unknown_name
+from edgekit.errors import EdgekitError, OutputError, unknown_name
 from edgekit.interruption import exit_code, ignore_signals, stoppable
 
 # Command -> (module, one line of help). The module holds a click command of the same name.
@@ -38,6 +39,8 @@ Exit codes: 0 done, 1 internal, 2 usage, 3 bad input file, 4 unsupported model, 
 the board, 6 accuracy gate, 7 missing tool, 8 cannot write, 9 verification failed, 130 Ctrl-C,
 143 SIGTERM.
 """
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # on standard output, or among temporary files
 
 
 class _LazyGroup(click.Group):
@@ -82,6 +85,12 @@ def _run(argv: Sequence[str] | None) -> int:
         if error.hint:
             click.echo(f"  {error.hint}", err=True)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        click.echo(f"edgekit: error: Writing failed: {error.strerror}.", err=True)
+        click.echo("  Make room where the output goes, and where temporary files do.", err=True)
+        return OutputError.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

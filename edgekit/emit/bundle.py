@@ -292,6 +292,13 @@ def _is_entry(entry: object) -> bool:
     )
 
 
+def _files(folder: Path) -> Iterator[str]:
+    """The paths in a folder, links included; one by one, for it may be the whole disk."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_dir():
+            yield path.relative_to(folder).as_posix()
+
+
 def _replaceable(path: Path) -> Bundle | None:
     """The bundle in a folder that may be replaced; None if nothing is there.
 
@@ -302,10 +309,7 @@ def _replaceable(path: Path) -> Bundle | None:
         return None
     if path.is_symlink() or not path.is_dir():
         raise OutputError(f"{path} is not a folder.", hint="Name another output folder.")
-    inside = {
-        p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_symlink() or not p.is_dir()
-    }
-    if not inside:
+    if next(_files(path), None) is None:
         return None
     try:
         own = read_bundle(path)
@@ -314,7 +318,7 @@ def _replaceable(path: Path) -> Bundle | None:
             f"{path} has content that edgekit did not write.",
             hint="edgekit deletes nothing of yours: name another output folder.",
         ) from error
-    strange = sorted(inside - {*own.names, *own.additions, MANIFEST, REPORT})
+    strange = sorted({*_files(path)} - {*own.names, *own.additions, MANIFEST, REPORT})
     if strange:
         raise OutputError(
             f"The bundle in {path} holds files that are not edgekit's: {', '.join(strange[:5])}.",

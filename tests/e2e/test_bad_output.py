@@ -84,6 +84,19 @@ def test_files_that_may_not_grow(place: Path, cache: Path) -> None:
     assert sorted(path.name for path in place.iterdir()) == ["good.tflite"]
 
 
+def test_standard_output_that_is_full(place: Path, cache: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    command = [sys.executable, "-m", "edgekit", *BUILD, "-o", "new", "--json"]
+    env = {**os.environ, "EDGEKIT_CACHE": str(cache)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=place, env=env, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert_one_error(Outcome(done.returncode, "", done.stderr), 8, "No space left on device")
+    assert edgekit("show", "new", cwd=place, cache=cache).code == 0
+
+
 def limited(cwd: Path, cache: Path, args: tuple[str, ...], limit: int, value: int) -> Outcome:
     """Run a command under a resource limit."""
     env = {**os.environ, "EDGEKIT_CACHE": str(cache)}
@@ -105,6 +118,7 @@ OUTPUTS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a link": (lambda path: path.symlink_to(path.parent), "out", "is not a folder"),
     "a device": (lambda path: None, "/dev/null", "is not a folder"),
     "somebody's folder": (lambda path: (path.mkdir(), (path / "mine.txt").touch()), "out", "write"),
+    "the whole disk": (lambda path: None, "/", "has content that edgekit did not write"),
     "no such place": (lambda path: None, "/proc/nowhere/bundle", "Cannot write"),
 }
 
