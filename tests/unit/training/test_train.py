@@ -93,7 +93,7 @@ def test_a_damaged_cache_is_trained_again_with_a_notice() -> None:
 
 
 def test_a_stopped_training_says_how_to_go_on_and_goes_on() -> None:
-    with pytest.raises(TrainingStoppedError, match="after 1 epochs") as caught:
+    with pytest.raises(TrainingStoppedError, match="after 1 epoch,") as caught:
         run(progress=stop_after(6))
     assert "--resume" in caught.value.hint
     assert str(folder().interrupted) in caught.value.hint
