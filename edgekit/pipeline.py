@@ -76,7 +76,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             integer, arena = placed(entry, integer, board)
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
-            verified = verify(integer.tflite, known.inputs, known.outputs)
+            verified = verify(integer.graph, integer.tflite, known.inputs, known.outputs)
         with clock.stage("evaluate"):
             accuracy = accuracy_on("test", request, entry, integer, material, progress)
             verdict = gate(request, entry, integer, material, progress)

@@ -28,6 +28,7 @@ from edgekit.emit.text import plain
 from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import DType, Graph, Node, Quantization, Tensor
+from edgekit.graph.legacy import uint8_node
 from edgekit.plan.fit import Fit, judge
 
 _TEMPLATES = (
@@ -86,8 +87,7 @@ class TfliteMicro:
             UnsupportedError: names the first op that TFLite Micro has no kernel for.
             DoesNotFitError: says by how many bytes and what weighs most.
         """
-        for node in deployment.graph.nodes:
-            _require_kernel(deployment.graph, node)
+        _require_kernels(deployment.graph)
         fit(deployment).require()
 
     def files(self, deployment: Deployment) -> dict[str, bytes]:
@@ -127,17 +127,22 @@ def op_names(graph: Graph) -> list[str]:
     return sorted({type(node.op).__name__ for node in graph.nodes})
 
 
-def _require_kernel(graph: Graph, node: Node) -> None:
+def _require_kernels(graph: Graph) -> None:
     """TFLite Micro has kernels for all ops that edgekit computes, but uint8 only in QUANTIZE."""
-    where = f"'{plain(node.name)}' ({plain(node.op.tflite_name)})"
-    if isinstance(node.op, ops.Opaque):
-        raise UnsupportedError(f"Node {where} is an op that edgekit has no kernel for.")
-    tensors = (*graph.inputs_of(node), *graph.outputs_of(node))
-    if not isinstance(node.op, ops.Quantize) and any(t.dtype is DType.UINT8 for t in tensors):
+    for node in graph.nodes:
+        if isinstance(node.op, ops.Opaque):
+            raise UnsupportedError(f"Node {_named(node)} is an op that edgekit has no kernel for.")
+    legacy = uint8_node(graph)
+    if legacy is not None:
         raise UnsupportedError(
-            f"Node {where} computes with uint8, which TensorFlow Lite Micro has no kernels for.",
+            f"Node {_named(legacy)} computes with uint8, which TensorFlow Lite Micro has no "
+            "kernels for.",
             hint="Take an int8 version of the network; this one runs on the targets rpi and coral.",
         )
+
+
+def _named(node: Node) -> str:
+    return f"'{plain(node.name)}' ({plain(node.op.tflite_name)})"
 
 
 def _values(deployment: Deployment) -> dict[str, Any]:

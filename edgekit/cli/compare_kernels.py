@@ -66,14 +66,13 @@ def compare_kernels(
     Without --samples and --data, a model that reads pictures gets test pictures of the embedded
     set, any other seeded random numbers.
     """
-    from edgekit.convert import tflite_reader
+    from edgekit.convert.tflite_model import read_model
     from edgekit.emulate.compare import compare, is_integer, layers_of
     from edgekit.emulate.engine import Engine
 
     if files and data:
         raise UsageError("--samples (arrays) and --data (pictures) contradict each other.")
-    tflite = _read(model)
-    graph = tflite_reader.read(tflite)
+    graph, tflite = read_model(_read(model))
     inputs, described = _inputs(graph, files, data, count, seed)
     with progress_bars(quiet) as progress:
         outcomes = compare(

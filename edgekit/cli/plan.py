@@ -77,10 +77,12 @@ def _bundle(path: Path) -> tuple[Model, str | None]:
 
 
 def _model(name: str, data: bytes) -> Model:
-    from edgekit.convert.tflite_reader import read, read_offsets
+    from edgekit.convert.tflite_model import read_model
+    from edgekit.convert.tflite_reader import read_offsets
     from edgekit.report.memory import Model
 
-    return Model(name, read(data), len(data), read_offsets(data))
+    graph, tflite = read_model(data)
+    return Model(name, graph, len(tflite), read_offsets(tflite))
 
 
 def _draw(model: Model, board: Board | None, path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgekit.convert import tflite_offline
 from edgekit.convert import tflite_tensors as tensors
+from edgekit.convert.tflite_dilations import BATCH_TO_SPACE, SPACE_TO_BATCH, merge_dilations
 from edgekit.convert.tflite_flatbuffer import Flatbuffer, Table, damaged
 from edgekit.convert.tflite_fold import FOLDED, fold
 from edgekit.convert.tflite_options import OPS_BY_CODE, decode, option_values
@@ -25,6 +26,8 @@ from edgekit.graph.shapes import infer
 from edgekit.graph.verify import MAX_TENSOR_BYTES, verify
 
 _CUSTOM = 32
+# Refused only if they are not part of a dilated convolution.
+_BY_WAY_OF_THE_BATCH = (SPACE_TO_BATCH, BATCH_TO_SPACE)
 _FOLDED_TYPES = (DType.INT32, DType.INT64, DType.FLOAT32)
 
 
@@ -48,15 +51,6 @@ def read(data: bytes, *, allow_opaque: bool = False) -> Graph:
     graph = _Reader(Flatbuffer(data), allow_opaque).graph()
     verify(graph)
     return graph
-
-
-def operator_count(data: bytes) -> int:
-    """How many operators a TFLite model holds; more than its graph's nodes if some were folded.
-
-    Raises:
-        InputError: not a TFLite model, or damaged.
-    """
-    return sum(subgraph.count(3) for subgraph in Flatbuffer(data).root(b"TFL3").tables(2))
 
 
 def read_offsets(data: bytes) -> dict[str, int]:
@@ -110,7 +104,10 @@ class _Reader:
             inputs=tuple(tensor.name for tensor in inputs),
             outputs=tuple(tensor.name for tensor in outputs),
         )
-        return graph.with_nodes(nodes, graph.tensors)
+        graph = merge_dilations(graph.with_nodes(nodes, graph.tensors))
+        if not self._allow_opaque:
+            _require_merged(graph)
+        return graph
 
     def offsets(self) -> dict[str, int]:
         """The offline memory plan, by names of tensors that the graph mentions."""
@@ -274,7 +271,7 @@ class _Reader:
         if code not in OPS_BY_CODE:
             custom = self._entry(index, table).text(1) if code == _CUSTOM else ""
             op = Opaque(custom or _builtin_name(code), code)
-            if self._allow_opaque:
+            if self._allow_opaque or code in _BY_WAY_OF_THE_BATCH:
                 return op
             raise UnsupportedError(
                 f"Operator {index}, {op.tflite_name}, which writes '{name}', is not supported.",
@@ -287,6 +284,17 @@ class _Reader:
             raise type(error)(
                 f"Operator {index}, {op_name}, which writes '{name}': {error}."
             ) from None
+
+
+def _require_merged(graph: Graph) -> None:
+    """Refuse what goes by way of the batch and is no dilated convolution."""
+    for node in graph.nodes:
+        if isinstance(node.op, Opaque):
+            raise UnsupportedError(
+                f"{node.op.tflite_name}, which writes '{node.name}', is not supported.",
+                hint="edgekit takes it only around a CONV_2D or DEPTHWISE_CONV_2D of stride 1, "
+                "which together are a dilated convolution.",
+            )
 
 
 def _check_multiplier(name: str, table: Table, inputs: tuple[Tensor, ...]) -> None:

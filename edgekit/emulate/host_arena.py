@@ -14,7 +14,7 @@ from typing import Any
 from edgekit.convert import tflite_reader
 from edgekit.emulate.engine import Engine, start
 from edgekit.emulate.samples import Sample
-from edgekit.emulate.tflm import smallest_arena
+from edgekit.emulate.tflm import LEAST_ARENA_BYTES, smallest_arena
 from edgekit.errors import UnsupportedError
 from edgekit.graph.ir import Graph
 from edgekit.plan.arena import plan_arena
@@ -54,7 +54,8 @@ def try_host_arena(graph: Graph, tflite: bytes, sample: Sample) -> HostArena:
     with start(Engine.TFLM, tflite) as session:
         session.run(sample)
     offsets = tflite_reader.read_offsets(tflite)
-    predicted_bytes = plan_arena(graph, HOST, offsets, list(graph.tensors)).arena_bytes
+    planned = plan_arena(graph, HOST, offsets, list(graph.tensors))
+    predicted_bytes = max(planned.arena_bytes, LEAST_ARENA_BYTES)
     try:
         with start(Engine.TFLM, tflite, arena_bytes=predicted_bytes) as session:
             session.run(sample)

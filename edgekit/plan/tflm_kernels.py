@@ -141,12 +141,18 @@ def _depthwise(memory: KernelMemory, graph: Graph, node: Node, build: TflmBuild)
 
 
 def _dense(memory: KernelMemory, graph: Graph, node: Node, build: TflmBuild) -> KernelMemory:
-    if build.kernels == "reference" or graph.inputs_of(node)[0].dtype is DType.FLOAT32:
+    x, weights = graph.inputs_of(node)[:2]
+    if x.dtype is DType.FLOAT32:
         return memory
-    units, depth = graph.inputs_of(node)[1].shape
-    if len(graph.outputs_of(node)[0].shape) > 2 and depth % 4 == 0:
-        return replace(memory, prepared_bytes=(4 * units, 4 * units))
-    return replace(memory, prepared_bytes=(4 * units,)) if build.simd == "mve" else memory
+    units, depth = weights.shape
+    if weights.quantization is not None and weights.quantization.is_per_channel:
+        memory = replace(memory, prepared_bytes=(4 * units, 4 * units))
+    extra: tuple[int, ...] = ()
+    if build.kernels == "cmsis-nn" and len(graph.outputs_of(node)[0].shape) > 2 and depth % 4 == 0:
+        extra = (4 * units, 4 * units)
+    elif build.simd == "mve":
+        extra = (4 * units,)
+    return replace(memory, prepared_bytes=(*memory.prepared_bytes, *extra))
 
 
 def _average(memory: KernelMemory, graph: Graph, node: Node, build: TflmBuild) -> KernelMemory:

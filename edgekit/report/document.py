@@ -55,7 +55,7 @@ def document(
         accuracy: None without labelled pictures.
         fidelity_db: SQNR of the outputs before softmax; None without a float network.
         sections: what the backend adds, by section ("edgetpu", ...).
-        verified: what the comparison with TFLite Micro's interpreter said.
+        verified: what the comparison with an interpreter said.
         origin: where the weights came from.
         seconds: by stage.
         The others: as their stages left them.

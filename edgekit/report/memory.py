@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from edgekit.graph.ir import DType, Graph
+from edgekit.graph.ir import Graph
+from edgekit.graph.legacy import uint8_node
 from edgekit.plan import boards
 from edgekit.plan.arena import ArenaPlan, PlacedBuffer, build_for, plan_arena
 from edgekit.plan.boards import Board
@@ -69,7 +70,7 @@ class Model:
     @property
     def has_kernels(self) -> bool:
         """Whether TFLite Micro can run it: it has no kernels for uint8."""
-        return all(tensor.dtype is not DType.UINT8 for tensor in self.graph.tensors.values())
+        return uint8_node(self.graph) is None
 
     def as_it_is(self, build: TflmBuild) -> ArenaPlan:
         """The arena of this very file."""

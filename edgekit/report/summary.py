@@ -111,7 +111,10 @@ def _decibels(value: float | None) -> str:
 def _verified(verified: Report) -> Text:
     if not verified["checked"]:
         return Text(f"not checked: {verified['reason']}", style="yellow")
-    return Text(f"bit-exact on {verified['samples']} samples against {verified['oracle']}")
+    text = Text(f"bit-exact on {verified['samples']} samples against {verified['oracle']}")
+    if verified.get("instead_of"):
+        text.append(f" ({verified['instead_of'].rstrip('.')})")
+    return text
 
 
 def _edgetpu(edgetpu: Report) -> Text:

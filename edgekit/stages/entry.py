@@ -14,10 +14,13 @@ from typing import Any
 
 from edgekit.convert import onnx_graph, tflite_reader
 from edgekit.convert.onnx_check import check_against_onnxruntime
-from edgekit.errors import EdgekitError, InputError, UsageError
+from edgekit.convert.tflite_model import mirrors
+from edgekit.errors import EdgekitError, InputError, UnsupportedError, UsageError
+from edgekit.graph import ops
 from edgekit.graph.cost import graph_cost
 from edgekit.graph.ir import DType, Graph, Tensor
 from edgekit.graph.passes.headless import headless
+from edgekit.graph.verify import describe
 from edgekit.models import registry
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
@@ -27,6 +30,17 @@ from edgekit.stages.request import Request
 
 _CHECKED_SAMPLES = 8  # on which the float graph must equal onnxruntime
 _DEFAULT_MEAN = 127.5
+# Ops that may have float outputs in an integer network: they do no arithmetic that could differ.
+_AT_THE_BORDER = (
+    ops.Dequantize,
+    ops.Reshape,
+    ops.Squeeze,
+    ops.ExpandDims,
+    ops.Transpose,
+    ops.Split,
+    ops.Concatenation,
+    ops.Pad,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +55,7 @@ class Entry:
         onnx: the float model; None if it entered as .tflite.
         float_graph: the same as a graph; None if it entered as .tflite.
         ready: the integer graph of a .tflite; else None.
-        tflite: that file's bytes; else None.
+        tflite: that file's bytes; None where it is written anew, see `convert.tflite_model`.
     """
 
     name: str
@@ -91,13 +105,14 @@ def from_file(request: Request, path: Path, material: Material, progress: Progre
             f"'{path.suffix}' is no model that --model takes ({path}).",
             hint="Give .onnx or .tflite.",
         )
-    content, graph = _read(path)
+    content, graph, tflite = _read(path)
     origin = {"source": "file", "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
     contract = _contract_of_file(request, graph, material)
     common = Entry(path.stem, _described(graph), origin, contract)
     network = headless(graph) if request.embedding else graph
     if path.suffix == ".tflite":
-        return replace(common, ready=network, tflite=content if network is graph else None)
+        _require_integers(path, graph)
+        return replace(common, ready=network, tflite=tflite if network is graph else None)
     if material.is_empty:
         raise UsageError(
             "An ONNX model needs data to calibrate its integer ranges.",
@@ -108,16 +123,37 @@ def from_file(request: Request, path: Path, material: Material, progress: Progre
     return replace(common, onnx=content, float_graph=network)
 
 
-def _read(path: Path) -> tuple[bytes, Graph]:
-    """The file's bytes and its graph; errors begin with the file's name."""
+def _read(path: Path) -> tuple[bytes, Graph, bytes | None]:
+    """The file's bytes, its graph, and a .tflite file's bytes if they may travel as they are.
+
+    Errors begin with the file's name.
+    """
+    tflite = None
     try:
         content = path.read_bytes()
-        graph = tflite_reader.read(content) if path.suffix == ".tflite" else onnx_graph.read(path)
+        if path.suffix == ".tflite":
+            graph = tflite_reader.read(content)
+            tflite = content if mirrors(content, graph) else None
+        else:
+            graph = onnx_graph.read(path)
     except OSError as error:
         raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error
     except EdgekitError as error:
         raise type(error)(f"{path}: {error}", hint=error.hint) from error
-    return content, graph
+    return content, graph, tflite
+
+
+def _require_integers(path: Path, graph: Graph) -> None:
+    """Refuse a network that computes with floats; at its border it may have some."""
+    for node in graph.nodes:
+        computes = not isinstance(node.op, _AT_THE_BORDER)
+        if computes and graph.tensors[node.outputs[0]].dtype is DType.FLOAT32:
+            raise UnsupportedError(
+                f"{path}: {describe(node)} computes with float32; a .tflite file must hold an "
+                "integer network.",
+                hint="Give the float network as .onnx, which edgekit quantizes, or quantize all "
+                "of it to int8 where it was converted.",
+            )
 
 
 def _described(graph: Graph) -> dict[str, Any]:
@@ -148,7 +184,10 @@ def _contract_of_file(request: Request, graph: Graph, material: Material) -> Pre
     """
     source = graph.tensors[graph.inputs[0]]
     pictures = material.dataset is not None or (
-        material.is_empty and len(graph.inputs) == 1 and source.shape[-1:] == (3,)
+        material.is_empty
+        and len(graph.inputs) == 1
+        and _could_be_picture(source)
+        and source.shape[3] == 3
     )
     if not pictures:
         return None

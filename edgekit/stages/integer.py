@@ -1,7 +1,8 @@
 """The float network becomes integers: aligned, calibrated, quantized, written as TFLite.
 
 An `Entry` and calibration data enter; an `Integer` leaves: the int8 graph, its file, and the
-preprocessing with the input's scale and zero point. A TFLite file passes through as it is.
+preprocessing with the input's scale and zero point. A TFLite file passes through as it is, unless
+it holds more than the network.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from edgekit.progress import Progress
 from edgekit.stages.entry import Entry
 from edgekit.stages.material import Material
 
+_WRITTEN_ANEW = (
+    "The TFLite file is written anew: the given one holds operators or tensors that the network as "
+    "deployed has no need of."
+)
 _UINT8_OFFSET = 128  # a legacy uint8 input is the int8 one plus 128
 
 
@@ -40,7 +45,7 @@ class Integer:
         graph: int8 (or as a TFLite file has it).
         tflite: the same as a file.
         contract: how pictures enter it, quantization included; None if it reads none.
-        warnings: what calibration found doubtful.
+        warnings: what calibration found doubtful, or that a file was not left as it is.
     """
 
     graph: Graph
@@ -59,7 +64,8 @@ def to_integers(
     """
     if entry.ready is not None:
         tflite = entry.tflite or tflite_writer.write(entry.ready)
-        return Integer(entry.ready, tflite, _quantized(entry.contract, entry.ready))
+        warnings = () if entry.tflite else (_WRITTEN_ANEW,)
+        return Integer(entry.ready, tflite, _quantized(entry.contract, entry.ready), warnings)
     assert entry.float_graph is not None  # `Entry` holds one of the two
     graph, contract = entry.float_graph, entry.contract
     if contract is not None:

@@ -10,6 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from support.cli import Outcome, edgekit
 from support.shared import shared_file
 
+from edgekit.convert import tflite_reader
+from edgekit.convert.tflite_model import mirrors
+
 pytestmark = pytest.mark.slow
 
 
@@ -109,6 +112,43 @@ def perceptron(rng: np.random.Generator) -> onnx.ModelProto:
     ]
     graph = helper.make_graph(nodes, "sensor", border[:1], border[1:], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+FOREIGN = Path(__file__).resolve().parents[1] / "foreign/models"
+
+
+@pytest.mark.parametrize("name", ["dense_on_sequence.any_batch", "tf210_dilated.any_batch"])
+def test_what_a_file_computes_from_shapes_is_not_deployed(tmp_path: Path, name: str) -> None:
+    """The resolver names the file's operators and the arena is enough for it."""
+    model, bundle = FOREIGN / f"{name}.tflite", tmp_path / "bundle"
+    report = report_of(run(tmp_path, "--model", model, "--target", "tflm", "--output", bundle))
+    assert report["verified"]["checked"]
+    assert any("written anew" in warning for warning in report["warnings"])
+    graph = tflite_reader.read((bundle / "model_int8.tflite").read_bytes())
+    assert mirrors((bundle / "model_int8.tflite").read_bytes(), graph)
+    for command in (("emulate", bundle), ("compare-kernels", model, "--images", "1")):
+        outcome = edgekit(*command, "--json", cwd=tmp_path, cache=tmp_path / "cache")
+        assert outcome.code == 0, outcome.err
+
+
+def test_a_sequence_of_three_channels_is_no_picture(tmp_path: Path) -> None:
+    model = FOREIGN / "conv_1d.int8.tflite"
+    report = report_of(run(tmp_path, "--model", model, "--target", "rpi"))
+    assert report["model"]["inputs"] == [[1, 64, 3]] and report["verified"]["checked"]
+
+
+def test_a_float_tflite_file_is_refused_by_its_first_float_node(tmp_path: Path) -> None:
+    outcome = run(tmp_path, "--model", FOREIGN / "two_inputs.float.tflite", "--target", "rpi")
+    assert outcome.code == 4
+    assert "(CONV_2D) computes with float32" in outcome.err and ".onnx" in outcome.err
+
+
+def test_a_legacy_uint8_model_is_verified_with_litert(tmp_path: Path) -> None:
+    name = "mobilenet_v1_0.25_128_quant.tflite"
+    (tmp_path / name).write_bytes(shared_file(f"coral/{name}"))
+    report = report_of(run(tmp_path, "--model", tmp_path / name, "--target", "coral"))
+    assert report["verified"]["checked"]
+    assert report["verified"]["oracle"].startswith("ai-edge-litert ")
 
 
 def test_the_real_wake_word_model(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.reference.activations import hard_swish, logistic, relu, relu6
 from edgekit.graph.reference.call import Call, Values
@@ -71,5 +72,10 @@ def evaluate(call: Call) -> tuple[Values, ...]:
     definition = DEFINITIONS.get(type(call.node.op))
     if definition is None:
         raise call.refuse("cannot be computed")
-    result = definition(call.node.op, call)
+    try:
+        result = definition(call.node.op, call)
+    except UnsupportedError as error:
+        if str(error).startswith(call.title):
+            raise
+        raise UnsupportedError(f"{call.title}: {error}", hint=error.hint) from None
     return result if isinstance(result, tuple) else (result,)

@@ -31,6 +31,11 @@ class Call:
     values: tuple[Values, ...]
 
     @property
+    def title(self) -> str:
+        """The node as messages name it."""
+        return f"{self.node.op.tflite_name} '{self.node.name}'"
+
+    @property
     def output(self) -> Tensor:
         """The first (for all ops but Split: the only) output."""
         return self.outputs[0]
@@ -76,4 +81,4 @@ class Call:
 
     def refuse(self, reason: str) -> UnsupportedError:
         """The error for a combination the op does not define."""
-        return UnsupportedError(f"{self.node.op.tflite_name} '{self.node.name}' {reason}.")
+        return UnsupportedError(f"{self.title} {reason}.")

@@ -162,7 +162,7 @@ def test_the_model_is_checked_and_exact(name: str) -> None:
     deployment = made(name)
     BACKEND.check(deployment)
     golden = deployment.golden
-    verdict = verify(deployment.tflite, golden.inputs, golden.outputs)
+    verdict = verify(deployment.graph, deployment.tflite, golden.inputs, golden.outputs)
     if not verdict.checked:
         pytest.skip(verdict.reason)
     assert verdict.samples == 4
@@ -202,7 +202,7 @@ def test_uint8_at_the_ends_only_is_run() -> None:
     deployed = bare_deployment(BOARD, graph, preprocessing=contract)
     BACKEND.check(deployed)
     golden = deployed.golden
-    verdict = verify(deployed.tflite, golden.inputs, golden.outputs)
+    verdict = verify(deployed.graph, deployed.tflite, golden.inputs, golden.outputs)
     assert verdict.checked or "not installed" in verdict.reason
     settings = BACKEND.files(deployed)["model_settings.h"].decode()
     assert "constexpr uint8_t kInputTable[kInputChannels][256]" in settings

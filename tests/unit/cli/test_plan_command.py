@@ -126,3 +126,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         invoke(plan, path, "--board", "nothing")
     with pytest.raises(OutputError, match="Cannot write"):
         invoke(plan, path, "--svg", tmp_path / "absent" / "memory.svg")
+
+
+def test_uint8_at_the_border_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    b = GraphBuilder("border")
+    x = b.input("x", (1, 6), b.int8(0.05, 128), DType.UINT8)
+    x = b.add(ops.Quantize(), x, dtype=DType.INT8, quantization=b.int8(0.05))
+    assert told(saved(tmp_path, b.build(b.fully_connected(x, 3))))["has_kernels"]

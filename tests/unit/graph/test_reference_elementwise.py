@@ -78,3 +78,10 @@ def test_operands_of_two_types_are_refused() -> None:
     graph = one_op(Add(), [a, b], activation("y", (1, 2), 1.0, 0))
     with pytest.raises(UnsupportedError, match="operands of one type"):
         run(graph, [np.zeros((1, 2), np.int8), np.zeros((1, 2), np.uint8)])
+
+
+def test_a_factor_that_cannot_be_expressed_names_its_node() -> None:
+    a, b = activation("a", (1, 2), 1e6, 0), activation("b", (1, 2), 1e6, 0)
+    graph = one_op(Mul(), [a, b], activation("y", (1, 2), 1e-3, 0))
+    with pytest.raises(UnsupportedError, match=r"^MUL 'node': A requantization factor of"):
+        run(graph, [np.zeros((1, 2), np.int8)] * 2)

@@ -1,7 +1,9 @@
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 
 import flatbuffers
+import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from random_graphs import random_graph
@@ -14,7 +16,7 @@ from edgekit.convert.tflite_writer import write
 from edgekit.emulate.tflm import smallest_arena
 from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
-from edgekit.graph.ir import Graph
+from edgekit.graph.ir import Graph, Quantization
 from edgekit.graph.ops import Opaque
 from edgekit.plan import boards
 from edgekit.plan.arena import activation_buffers, build_for, plan_arena
@@ -67,6 +69,23 @@ def test_prediction_is_exact_for_random_graphs(seed: int) -> None:
 def test_prediction_is_exact_for_many_random_graphs(seed: int) -> None:
     graph = random_graph(seed)
     assert plan_arena(graph, HOST).arena_bytes == smallest_arena(write(graph))
+
+
+@needs_wheel
+@pytest.mark.parametrize("keep_dims", [False, True])
+def test_dense_layers_with_scales_per_channel_keep_a_factor_for_each(keep_dims: bool) -> None:
+    graph = scaled_per_channel(keep_dims)
+    assert plan_arena(graph, HOST).arena_bytes == smallest_arena(write(graph))
+
+
+def scaled_per_channel(keep_dims: bool) -> Graph:
+    b = GraphBuilder("per_channel")
+    b.fully_connected(b.input("x", (1, 80, 8), b.int8(0.05, 3)), 20, "y", keep_dims=keep_dims)
+    for name in ("y/weights", "y/bias"):
+        scales = np.resize(b.tensors[name].quantization.scales, 20)  # type: ignore[union-attr]
+        q = Quantization.per_channel(scales, 0)
+        b.tensors[name] = replace(b.tensors[name], quantization=q)
+    return b.build()
 
 
 @needs_wheel
