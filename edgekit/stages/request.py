@@ -44,7 +44,7 @@ class Request:
     epochs: int | None = None
     threads: int | None = None
     seed: int = 0
-    calibration_images: int = 200
+    calibration_images: int | None = None
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
