@@ -32,6 +32,12 @@ def calibration_images(data: str | None, count: int | None) -> int:
     return recipe.count
 
 
+@pytest.mark.parametrize("points", [float("nan"), float("inf")])
+def test_a_gate_is_a_number(points: float) -> None:
+    with pytest.raises(UsageError, match="--max-drop"):
+        Request("tflm", arch="mobilenet_v1", max_drop=points)
+
+
 def test_a_small_folder_calibrates_with_all_it_has(photos: Path) -> None:
     assert calibration_images(str(photos), None) == 4
 
