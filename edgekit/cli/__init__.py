@@ -1,1 +1,1 @@
-"""The command line: parse, call, print, exit code (floor 6)."""
+"""The command line: parse, call, print, exit code (floor 7)."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgekit.cli.console import progress_bars
+from edgekit.cli.console import print_result, progress_bars
 from edgekit.errors import AccuracyDropError
 
 
@@ -88,9 +88,7 @@ Examples:
 @click.option(
     "--calibration-images",
     type=int,
-    default=200,
-    show_default=True,
-    help="Images that set the integer ranges.",
+    help="Images that set the integer ranges; 200, or all there are, if not given.",
 )
 @click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
 @click.option(
@@ -130,10 +128,7 @@ def build(as_json: bool, quiet: bool, **request: Any) -> None:
 
 
 def _show(report: dict[str, object], path: Path) -> None:
-    from rich.console import Console
-
     from edgekit.report.summary import summary
 
-    console = Console()
-    console.print(summary(report))
-    console.print(f"bundle: {path}", highlight=False, soft_wrap=True)
+    print_result(summary(report))
+    click.echo(f"bundle: {path}")

@@ -25,7 +25,7 @@ from edgekit.compress.activation_scales import (
     without_infinities,
 )
 from edgekit.compress.calibrate import Ranges
-from edgekit.compress.weight_scales import Reals, natural_scales, quantize_layer
+from edgekit.compress.weight_scales import Reals, least_output_scale, quantize_layer
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Array, DType, Graph, Node, Quantization, Tensor
@@ -130,18 +130,13 @@ def _weights_and_bias(graph: Graph, node: Node) -> tuple[Reals, Reals]:
 
 
 def _least_scale(graph: Graph, node: Node, scales: Mapping[str, float]) -> float:
-    """The finest output scale that a kernel's fixed-point arithmetic can use.
-
-    A factor of 1 or more between accumulator and output would shift to the left and overflow; an
-    output step below the accumulator's resolution holds no information anyway.
-    """
+    """The finest output scale that a kernel's fixed-point arithmetic can use."""
     kind = type(node.op)
     if kind in _WEIGHTED:
         axis, per_channel = _WEIGHTED[kind]
         weights, bias = _weights_and_bias(graph, node)
-        source = scales[node.inputs[0]]
-        return source * float(
-            natural_scales(weights, bias, axis, source, per_channel=per_channel).max()
+        return least_output_scale(
+            weights, bias, axis, scales[node.inputs[0]], per_channel=per_channel
         )
     given = [scales.get(name, 0.0) or _constant_scale(graph, name) for name in node.inputs]
     rule = _LEAST_SCALES.get(kind)

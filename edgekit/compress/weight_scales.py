@@ -19,6 +19,10 @@ Reals = npt.NDArray[np.float64]
 # What the largest possible accumulator may use of int32; the rest is for rounding.
 _ACCUMULATOR_LIMIT = 0.9 * 2.0**31
 _LARGEST_STEP = 255  # |input - zero point|
+_LARGEST_FACTOR = 2.0**7  # from accumulator to output; XNNPACK refuses 2^8
+# A factor of 1 or more is a left shift by at most twice the factor, and rounding can nearly double
+# the sum of a channel's weights.
+_SHIFT_MARGIN = 4
 # Channels whose weights are (nearly) zero get a scale from their surroundings instead: so large
 # that biases stay small integers, so small that they are exact to a fraction of an output step.
 _DEAD_WEIGHT = 2.0**-40
@@ -51,11 +55,35 @@ def natural_scales(
     max|w| / 127 as a rule. Where the bias, or very many weights, would not fit into 32 bits at that
     scale, the scale is enlarged as far as they need (TFLite enlarges for biases too).
     """
-    channels = np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
-    largest = np.abs(channels).max(axis=1, initial=0.0) / 127
-    reach = _LARGEST_STEP * np.abs(channels).sum(axis=1) + np.abs(bias) / input_scale
-    scales: Reals = np.maximum(largest, reach / _ACCUMULATOR_LIMIT)
+    channels = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1))
+    reach = _reach(channels, bias, input_scale)
+    scales: Reals = np.maximum(channels.max(axis=1, initial=0.0) / 127, reach / _ACCUMULATOR_LIMIT)
     return scales if per_channel else scales.max(keepdims=True)
+
+
+def least_output_scale(
+    weights: Reals, bias: Reals, axis: int, input_scale: float, *, per_channel: bool
+) -> float:
+    """The finest output scale that the kernels' fixed-point arithmetic can use.
+
+    With one weight scale a factor of 1 or more from accumulator to output gains nothing: the output
+    step would lie below the accumulator's. With a scale for each channel a single one of large
+    weights (batch normalization of a channel that is always 0 makes such) must not coarsen the
+    output of all: its sums may be shifted to the left as far as they stay in 32 bits.
+    """
+    scales = natural_scales(weights, bias, axis, input_scale, per_channel=per_channel)
+    if not per_channel:
+        return input_scale * float(scales.max())
+    channels = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1))
+    shifted = _SHIFT_MARGIN * _reach(channels, bias, input_scale) / _ACCUMULATOR_LIMIT
+    least = np.minimum(scales, np.maximum(scales / _LARGEST_FACTOR, shifted))
+    return input_scale * float(least.max())
+
+
+def _reach(channels: Reals, bias: Reals, input_scale: float) -> Reals:
+    """The largest accumulator of each channel, in weights times input steps."""
+    reach: Reals = _LARGEST_STEP * channels.sum(axis=1) + np.abs(bias) / input_scale
+    return reach
 
 
 def quantize_layer(

@@ -15,6 +15,7 @@ from rich.text import Text
 Report = Mapping[str, Any]
 
 _NOTABLE_DROP = 1.0  # percentage points from which the drop is shown in red
+_NOTABLE_SECONDS = 0.05
 
 
 def summary(report: Report) -> RenderableType:
@@ -51,11 +52,7 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     if report.get("edgetpu"):
         yield "Edge TPU", _edgetpu(report["edgetpu"])
     yield from _memory(report["memory"])
-    stages = report["seconds"]
-    yield (
-        "seconds",
-        f"{sum(stages.values()):.1f}: " + ", ".join(f"{k} {v:.1f}" for k, v in stages.items()),
-    )
+    yield "seconds", _seconds(report["seconds"])
 
 
 def _model(model: Report) -> str:
@@ -79,8 +76,12 @@ def _pruned(pruned: Report) -> str:
 
 def _origin(origin: Report) -> str:
     if origin["source"] == "trained":
-        return f"trained: {origin['epochs']} epochs, {origin['images']:,} images"
+        return f"trained: {_counted(origin['epochs'], 'epoch')}, {origin['images']:,} images"
     return f"from {origin['file']}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def _accuracy(accuracy: Report) -> Iterator[tuple[str, RenderableType]]:
@@ -120,8 +121,8 @@ def _verified(verified: Report) -> Text:
 def _edgetpu(edgetpu: Report) -> Text:
     total = edgetpu["mapped"] + edgetpu["cpu"]
     text = Text(
-        f"{edgetpu['mapped']} of {total} operators map (predicted), {edgetpu['subgraphs']} "
-        f"subgraph{'s' if edgetpu['subgraphs'] != 1 else ''}, "
+        f"{edgetpu['mapped']} of {total} operators map (predicted), "
+        f"{_counted(edgetpu['subgraphs'], 'subgraph')}, "
         f"{edgetpu['parameter_bytes']:,} parameter bytes",
         style="" if edgetpu["cpu"] == 0 else "yellow",
     )
@@ -134,9 +135,15 @@ def _edgetpu(edgetpu: Report) -> Text:
 def _memory(memory: Report) -> Iterator[tuple[str, str]]:
     yield (
         "memory",
-        f"arena {memory['arena_bytes']:,} bytes (predicted), "
+        f"arena {memory['arena_bytes']:,} bytes (predicted for TFLite Micro), "
         f"weights {memory['weights_bytes']:,} bytes",
     )
+
+
+def _seconds(stages: Report) -> str:
+    """All together, then the stages that took any to speak of."""
+    long = [f"{name} {value:.1f}" for name, value in stages.items() if value >= _NOTABLE_SECONDS]
+    return f"{sum(stages.values()):.1f}" + (f": {', '.join(long)}" if long else "")
 
 
 def _per_class(report: Report) -> Iterator[RenderableType]:
@@ -161,9 +168,9 @@ def _closing(report: Report) -> Iterator[RenderableType]:
     for warning in report.get("warnings", ()):
         yield Text(f"warning: {warning}", style="yellow")
     gate = report.get("gate")
-    if gate and not gate["passed"]:
+    if gate:
         yield Text(
-            f"accuracy gate failed: {gate['drop']:.2f} points lost on {gate['split']}, "
-            f"{gate['max_drop']:.2f} allowed",
-            style="bold red",
+            f"accuracy gate {'passed' if gate['passed'] else 'failed'}: {gate['drop']:.2f} points "
+            f"lost on {gate['split']}, {gate['max_drop']:.2f} allowed",
+            style="" if gate["passed"] else "bold red",
         )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit import data
-from edgekit.data import CalibrationRecipe, Dataset
+from edgekit.data import CalibrationRecipe, Dataset, Split
 from edgekit.data.arrays import read_array
 from edgekit.errors import InputError, UsageError
 from edgekit.preprocessing import Preprocessing
@@ -25,6 +25,7 @@ from edgekit.stages.request import Request
 
 Samples = npt.NDArray[np.float32]
 _TOGETHER = 32  # pictures decoded at a time
+_USUAL_CALIBRATION = 200  # pictures that set the ranges if the user names no number
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +91,17 @@ def gather(request: Request, progress: Progress) -> Material:
             f"{request.labels} names {len(labels)} classes, {dataset.name} has "
             f"{len(dataset.labels)}."
         )
-    recipe = data.calibration_recipe(
-        dataset.splits["calibration"], request.calibration_images, request.seed
-    )
+    recipe = _calibration(dataset.splits["calibration"], request)
     origin = {"data": dict(dataset.provenance), "calibration": recipe.to_json()}
     return Material(dataset, None, labels or dataset.labels, recipe, origin, dataset.notes)
+
+
+def _calibration(split: Split, request: Request) -> CalibrationRecipe:
+    """As many pictures as the user names, all of which must be there, or the usual number."""
+    count = request.calibration_images
+    if count is None:
+        count = min(_USUAL_CALIBRATION, len(split))
+    return data.calibration_recipe(split, count, request.seed)
 
 
 def _labels(path: Path) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class Request:
     epochs: int | None = None
     threads: int | None = None
     seed: int = 0
-    calibration_images: int = 200
+    calibration_images: int | None = None
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
@@ -64,6 +65,8 @@ class Request:
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")
         if self.samples is not None:
             self._refuse(_PICTURES, "is for pictures, not for the arrays of --samples")
+        if self.max_drop is not None and not math.isfinite(self.max_drop):
+            raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:
             raise UsageError("--max-drop needs classes; --embedding leaves them out.")
 

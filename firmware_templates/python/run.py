@@ -39,10 +39,13 @@ import zipfile
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
 {% if p %}
-from PIL import Image
+    from PIL import Image
 {% endif %}
+except ImportError as error:
+    sys.exit(f"{error}. Try: python3 -m pip install -r requirements.txt")
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / {{ model_file | python }}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,14 @@ def test_the_manifest_lists_every_file(bundle: Bundle) -> None:
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
     calibration = manifest["provenance"]["calibration"]
     assert calibration["count"] == 10 and len(calibration["sha256"]) == 64
+
+
+def test_the_readme_names_only_files_that_are_there(bundle: Bundle) -> None:
+    folder, _ = bundle
+    _, table = (folder / "README.md").read_text().split("## Files")
+    named = re.findall(r"`([^`]+)`", "".join(re.findall(r"^\|([^|]+)\|", table, re.MULTILINE)))
+    assert {"model_int8.tflite", "golden/", "manifest.json", "report.json"} <= set(named)
+    assert not [name for name in named if not (folder / name).exists()]
 
 
 def test_golden_vectors_are_what_tflite_micro_says(bundle: Bundle) -> None:

@@ -23,8 +23,11 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+try:
+    import numpy as np
+    from PIL import Image
+except ImportError as error:
+    sys.exit(f"{error}. Try: python3 -m pip install -r requirements.txt")
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "model_int8.tflite"

@@ -22,7 +22,10 @@ import zipfile
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError as error:
+    sys.exit(f"{error}. Try: python3 -m pip install -r requirements.txt")
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE / "model_int8.tflite"

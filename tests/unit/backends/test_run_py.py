@@ -171,6 +171,16 @@ def test_a_missing_runtime_is_explained(rpi: tuple[Path, Deployment], tmp_path: 
     assert "pip install -r requirements.txt" in said.stderr
 
 
+@pytest.mark.parametrize("package", ["numpy", "PIL"])
+def test_a_missing_package_is_explained(
+    rpi: tuple[Path, Deployment], tmp_path: Path, package: str
+) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ImportError('No {package} here')\n")
+    said = run_py(rpi[0], "--benchmark", 1, env={"PYTHONPATH": str(tmp_path)})
+    assert said.returncode == 1 and "Traceback" not in said.stderr
+    assert said.stderr.startswith(f"No {package} here. Try: ")
+
+
 def test_camera_through_opencv(rpi: tuple[Path, Deployment], tmp_path: Path) -> None:
     """A stand-in for OpenCV: BGR frames of one colour, the second one missing."""
     (tmp_path / "picamera2.py").write_text("raise ImportError\n")

@@ -7,7 +7,7 @@ import pytest
 from quantize_cases import quantization_of, quantized, samples
 from support.graphs import GraphBuilder
 
-from edgekit.compress.weight_scales import quantize_layer
+from edgekit.compress.weight_scales import least_output_scale, quantize_layer
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph
 from edgekit.graph.ops import Activation
@@ -68,6 +68,38 @@ def test_one_channel_far_from_the_others(kind: str, factor: float) -> None:
     graph, weights, _ = layer_graph(kind)
     weights[1] *= np.float32(factor)
     assert quantized(graph).decibels > (25 if kind != "dense" else 15)
+
+
+@pytest.mark.parametrize("kind", ["conv", "depthwise"])
+def test_large_weights_of_a_dead_input_do_not_coarsen_the_output(kind: str) -> None:
+    """Batch normalization divides a channel that is always 0 by almost nothing."""
+    graph, weights, _ = layer_graph(kind, activation=Activation.RELU6)
+    weights *= np.float32(0.1)
+    weights[1] = 500 if kind == "depthwise" else 0
+    weights[1, ..., -1] = 500
+    values = samples(graph)
+    values[..., 1 if kind == "depthwise" else -1] = 0
+    result = quantized(graph, values)
+    factor = quantization_of(result.graph, "x").scale * 500 / 127 / result.step
+    assert factor > 1, "the case is one of a left shift"
+    assert result.step <= result.wanted.max() / 255 * 1.001
+    assert result.decibels > 35
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_shift_to_the_left_can_overflow(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    weights = random.normal(size=(5, 3, 3, 7)) * 10.0 ** random.uniform(-4, 4, (5, 1, 1, 1))
+    bias, source = random.normal(size=5) * 10.0 ** random.uniform(-3, 6, 5), 0.02
+    output = least_output_scale(weights, bias, 0, source, per_channel=True) * (1 + 1e-6)
+    layer = quantize_layer(weights, bias, 0, (source, output), per_channel=True)
+    reach = 255 * np.abs(layer.weights.astype(np.int64)).reshape(5, -1).sum(axis=1)
+    reach += np.abs(layer.bias.astype(np.int64))
+    factor = source * layer.scales.astype(np.float64) / output
+    assert factor.max() > 1
+    assert factor.max() <= 128
+    shift = np.maximum(np.frexp(factor)[1], 0)
+    assert (reach << shift < 2**31).all()
 
 
 @pytest.mark.parametrize("kind", LAYERS)
