@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgekit.models.layers import PaddingMode, Sequence
+from edgekit.models.layers import Layer, PaddingMode
 
 INPUT_CHANNELS = 3
 
@@ -34,7 +34,7 @@ class Architecture:
     family: str
     resolution: int
     alphas: tuple[float, ...]
-    layers: Callable[[float, int, PaddingMode], Sequence]
+    layers: Callable[[float, int, PaddingMode], Layer]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
@@ -64,7 +64,7 @@ class ModelSpec:
     padding: PaddingMode
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    layers: Sequence = field(repr=False, compare=False)
+    layers: Layer = field(repr=False, compare=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
