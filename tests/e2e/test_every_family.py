@@ -40,8 +40,10 @@ def narrowest(name: str, padding: PaddingMode = "same") -> ModelSpec:
 
 
 SIZES = {name: cost(narrowest(name)).params for name in registry.names()}
+FAMILIES = {registry.get(name).family for name in SIZES}
 SMALLEST = sorted(
-    {registry.get(n).family: n for n in sorted(SIZES, key=SIZES.__getitem__, reverse=True)}.values()
+    min((name for name in SIZES if registry.get(name).family == family), key=SIZES.__getitem__)
+    for family in FAMILIES
 )
 SMALL = sorted({*SMALLEST, *(name for name, size in SIZES.items() if size < FEW_PARAMETERS)})
 
