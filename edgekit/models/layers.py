@@ -5,8 +5,8 @@ state-dict names of the reference implementation. Each layer knows its output sh
 parameters and its multiply-accumulates, so that sizes and costs need no tensor library; `module`
 turns the same tree into an `nn.Module`.
 
-A container tells what it holds by `children`; everything that reads a tree uses `walk`. Shapes are
-those of one sample: (channels, height, width), or (features,) once flattened.
+A container (see `blocks`) tells what it holds by `children`; everything that reads a tree uses
+`walk`. Shapes are those of one sample: (channels, height, width), or (features,) once flattened.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Shape = tuple[int, ...]
 # "same": TFLite's SAME, the odd row and column at the bottom and right.
 # "torch": the same number of rows and columns on every side, as torchvision and timm pad.
 PaddingMode = Literal["same", "torch"]
+ActivationKind = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """Square convolution without bias (a BatchNorm follows); groups=None is depthwise."""
+    """Square convolution; groups=None is depthwise. Without bias, as a BatchNorm mostly follows."""
 
     out: int
     kernel: int
     stride: int = 1
     groups: int | None = 1
     padding: PaddingMode = "same"
+    bias: bool = False
 
     def groups_for(self, channels: int) -> int:
         """The number of groups for an input of so many channels."""
@@ -68,9 +70,10 @@ class Conv(Layer):
         return self.out, -(-height // self.stride), -(-width // self.stride)
 
     def parameters(self, shape: Shape) -> dict[str, Shape]:
-        """OIHW."""
+        """OIHW and (O,)."""
         per_group = shape[0] // self.groups_for(shape[0])
-        return {"weight": (self.out, per_group, self.kernel, self.kernel)}
+        shapes: dict[str, Shape] = {"weight": (self.out, per_group, self.kernel, self.kernel)}
+        return {**shapes, "bias": (self.out,)} if self.bias else shapes
 
     def macs(self, shape: Shape) -> int:
         """Every weight once for each output position; positions on padding count too."""
@@ -84,7 +87,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Batch normalization over channels; folded into the convolution before deployment."""
+    """Batch normalization over channels; folded into a convolution before deployment."""
 
     epsilon: float = 1e-5
 
@@ -95,18 +98,63 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An elementwise non-linearity."""
+    """An elementwise non-linearity; swish is x * sigmoid(x), the hard ones are made of ReLU6."""
 
-    kind: Literal["relu6"]
+    kind: ActivationKind
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """Square max pooling, odd kernel; what lies on padding is not looked at."""
+
+    kernel: int
+    stride: int
+    padding: PaddingMode = "same"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """ceil(size / stride) rows and columns, as a convolution."""
+        channels, height, width = shape
+        return channels, -(-height // self.stride), -(-width // self.stride)
+
+    def fits(self, shape: Shape) -> bool:
+        """As for a convolution."""
+        return min(shape[1:]) >= self.stride
+
+
+@dataclass(frozen=True)
+class AveragePool(Layer):
+    """Averages of disjoint squares of `kernel` pixels; an odd row or column is left out."""
+
+    kernel: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """floor(size / kernel) rows and columns."""
+        channels, height, width = shape
+        return channels, height // self.kernel, width // self.kernel
+
+    def fits(self, shape: Shape) -> bool:
+        """At least one whole square."""
+        return min(shape[1:]) >= self.kernel
 
 
 @dataclass(frozen=True)
 class GlobalAveragePool(Layer):
-    """(channels, height, width) -> (channels,)."""
+    """(channels, height, width) -> (channels,), or (channels, 1, 1) with keep_dims."""
+
+    keep_dims: bool = False
 
     def output_shape(self, shape: Shape) -> Shape:
         """One value a channel."""
-        return shape[:1]
+        return (shape[0], 1, 1) if self.keep_dims else shape[:1]
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(channels, height, width) -> (features,)."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """All elements in a row."""
+        return (prod(shape),)
 
 
 @dataclass(frozen=True)
@@ -126,25 +174,6 @@ class Linear(Layer):
     def macs(self, shape: Shape) -> int:
         """Every weight once."""
         return self.out * shape[0]
-
-
-@dataclass(frozen=True)
-class Sequence(Layer):
-    """Named layers one after the other."""
-
-    layers: tuple[tuple[str, Layer], ...]
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """That of the last layer."""
-        for _, layer in self.layers:
-            shape = layer.output_shape(shape)
-        return shape
-
-    def children(self, shape: Shape) -> Iterator[tuple[str, Layer, Shape]]:
-        """Each layer with the shape its predecessor leaves."""
-        for name, layer in self.layers:
-            yield name, layer, shape
-            shape = layer.output_shape(shape)
 
 
 def walk(layer: Layer, shape: Shape, name: str = "") -> Iterator[tuple[str, Layer, Shape]]:

@@ -1,4 +1,4 @@
-"""From a model's description to its `nn.Module`: the only file of this package that imports torch.
+"""From a model's description to its `nn.Module`, and from a checkpoint to its weights.
 
 Enters a `ModelSpec`; leaves a module whose state-dict keys are the names in the spec's tree. The
 module takes float images (N, 3, H, W), at any resolution, and returns logits (N, classes). Weights
@@ -16,44 +16,39 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from edgekit.errors import InputError
 from edgekit.models import registry
+from edgekit.models.blocks import Gate, Joined, Named, Residual, Sequence
 from edgekit.models.layers import (
     Activation,
+    ActivationKind,
+    AveragePool,
     BatchNorm,
     Conv,
+    Flatten,
     GlobalAveragePool,
     Layer,
     Linear,
-    Sequence,
+    MaxPool,
     Shape,
+)
+from edgekit.models.modules import (
+    GateBlock,
+    JoinedBlock,
+    ResidualBlock,
+    SameConv2d,
+    SameMaxPool2d,
 )
 from edgekit.models.spec import ModelSpec
 
-
-class SameConv2d(nn.Conv2d):
-    """A strided convolution padded as TFLite's SAME: the odd row and column at the end.
-
-    The padding depends on the size of the image, so it is computed at each call; it has no state,
-    so that the keys are those of `nn.Conv2d`.
-    """
-
-    def forward(self, x: Any) -> Any:
-        """(N, C, H, W) -> (N, out, ceil(H / stride), ceil(W / stride))."""
-        (top, bottom), (left, right) = (
-            # int(): while the ONNX exporter traces, a size is a tensor; it must become constant.
-            same_padding(int(size), kernel, stride)
-            for size, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        )
-        return super().forward(functional.pad(x, (left, right, top, bottom)))
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Rows to add (before, after), as TFLite's SAME does: ceil(size / stride) positions."""
-    missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return missing // 2, missing - missing // 2
+_ACTIVATIONS: dict[ActivationKind, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "swish": nn.SiLU,
+    "hard_swish": nn.Hardswish,
+    "hard_sigmoid": nn.Hardsigmoid,
+}
 
 
 def build(spec: ModelSpec) -> nn.Module:
@@ -66,20 +61,47 @@ def build(spec: ModelSpec) -> nn.Module:
 def _module(layer: Layer, shape: Shape) -> nn.Module:
     """The module of one layer, or of a whole tree, for an input of `shape`."""
     match layer:
-        case Sequence():
-            parts = ((name, _module(child, at)) for name, child, at in layer.children(shape))
-            return nn.Sequential(OrderedDict(parts))
+        case Sequence() | Residual() | Gate() | Joined():
+            return _container(
+                layer, {n: _module(part, at) for n, part, at in layer.children(shape)}
+            )
         case Conv():
             return _conv(layer, shape[0])
         case BatchNorm():
             return nn.BatchNorm2d(shape[0], eps=layer.epsilon)
-        case Activation(kind="relu6"):
-            return nn.ReLU6(inplace=True)
+        case Activation(kind="sigmoid"):
+            return nn.Sigmoid()
+        case Activation():
+            return _ACTIVATIONS[layer.kind](inplace=True)
+        case MaxPool():
+            pool = SameMaxPool2d if layer.padding == "same" else nn.MaxPool2d
+            padding = 0 if layer.padding == "same" else layer.kernel // 2
+            return pool(layer.kernel, layer.stride, padding)
+        case AveragePool():
+            return nn.AvgPool2d(layer.kernel)
         case GlobalAveragePool():
-            return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
+            pooled = nn.AdaptiveAvgPool2d(1)
+            return pooled if layer.keep_dims else nn.Sequential(pooled, nn.Flatten(1))
+        case Flatten():
+            return nn.Flatten(1)
         case Linear():
             return nn.Linear(shape[0], layer.out)
     raise TypeError(f"No module is known for {layer}.")
+
+
+def _container(layer: Layer, parts: dict[str, nn.Module]) -> nn.Module:
+    def named(layers: Named) -> tuple[str, ...]:
+        return tuple(name for name, _ in layers)
+
+    match layer:
+        case Residual():
+            ways = map(named, (layer.before, layer.body, layer.shortcut, layer.after))
+            return ResidualBlock(parts, *ways)
+        case Gate():
+            return GateBlock(OrderedDict(parts))
+        case Joined():
+            return JoinedBlock(OrderedDict(parts))
+    return nn.Sequential(OrderedDict(parts))
 
 
 def _conv(layer: Conv, channels: int) -> nn.Module:
@@ -92,7 +114,7 @@ def _conv(layer: Conv, channels: int) -> nn.Module:
         stride=layer.stride,
         padding=0 if asymmetric else layer.kernel // 2,
         groups=layer.groups_for(channels),
-        bias=False,
+        bias=layer.bias,
     )
 
 
@@ -106,6 +128,8 @@ def _initialise(module: nn.Module) -> None:
         if isinstance(part, nn.Conv2d):
             fan_out = math.prod(part.kernel_size) * part.out_channels // part.groups
             nn.init.normal_(part.weight, std=math.sqrt(2 / fan_out))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Linear):
             nn.init.normal_(part.weight, std=0.01)
             nn.init.zeros_(part.bias)

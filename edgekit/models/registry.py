@@ -157,14 +157,19 @@ def recognise(shapes: Mapping[str, Shape]) -> str | None:
         architecture = get(name)
         for alpha in architecture.alphas:
             tree = architecture.layers(alpha, 2, "torch")
-            body = list(walk(tree, (INPUT_CHANNELS, *[architecture.resolution] * 2)))[:-1]
-            if all(
-                shapes.get(f"{layer_name}.{suffix}") == expected
-                for layer_name, layer, shape in body
-                for suffix, expected in layer.parameters(shape).items()
-            ):
+            body = _parameters(tree, architecture.resolution)[:-2]  # without the classifier's
+            if all(shapes.get(key) == expected for key, expected in body):
                 return f"{name} with alpha {alpha:g}"
     return None
+
+
+def _parameters(tree: Layer, resolution: int) -> list[tuple[str, Shape]]:
+    """State-dict names and shapes of what is trained, in execution order."""
+    return [
+        (f"{name}.{suffix}", expected)
+        for name, layer, shape in walk(tree, (INPUT_CHANNELS, resolution, resolution))
+        for suffix, expected in layer.parameters(shape).items()
+    ]
 
 
 def _check_multiplier(name: str, value: float, usual: str) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgekit.models.layers import PaddingMode, Sequence
+from edgekit.models.layers import Layer, PaddingMode
 
 INPUT_CHANNELS = 3
+# Of ImageNet's pixels, as torchvision's and timm's checkpoints expect, in pixel units.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Architecture:
     family: str
     resolution: int
     alphas: tuple[float, ...]
-    layers: Callable[[float, int, PaddingMode], Sequence]
+    layers: Callable[[float, int, PaddingMode], Layer]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
@@ -64,7 +67,7 @@ class ModelSpec:
     padding: PaddingMode
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    layers: Sequence = field(repr=False, compare=False)
+    layers: Layer = field(repr=False, compare=False)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

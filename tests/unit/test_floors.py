@@ -18,7 +18,13 @@ FLOORS = {
     **dict.fromkeys(("graph", "preprocessing", "extras"), 1),
     **dict.fromkeys(("errors", "resources", "progress", "interruption", "__init__"), 0),
 }
-TORCH_ROOMS = ("models/module.py", "training/", "convert/torch_onnx.py", "compress/prune.py")
+TORCH_ROOMS = (
+    "models/module.py",
+    "models/modules.py",
+    "training/",
+    "convert/torch_onnx.py",
+    "compress/prune.py",
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from edgekit.errors import UsageError
+from edgekit.models.blocks import Sequence, numbered
 from edgekit.models.layers import (
     Activation,
     BatchNorm,
@@ -16,7 +17,6 @@ from edgekit.models.layers import (
     GlobalAveragePool,
     Linear,
     PaddingMode,
-    Sequence,
 )
 from edgekit.models.spec import Architecture
 
@@ -62,9 +62,9 @@ def layers(alpha: float, classes: int, padding: PaddingMode) -> Sequence:
             depthwise = conv(channels, 3, stride, groups=None)
             channels = scaled(out, alpha)
             blocks.append(_block(depthwise, conv(channels, 1)))
-        stages.append(_numbered(blocks))
+        stages.append(numbered(blocks))
     head = (("global_pool", GlobalAveragePool()), ("classifier", Linear(classes)))
-    return Sequence((*stem, ("blocks", _numbered(stages)), *head))
+    return Sequence((*stem, ("blocks", numbered(stages)), *head))
 
 
 def _block(depthwise: Conv, pointwise: Conv) -> Sequence:
@@ -78,10 +78,6 @@ def _block(depthwise: Conv, pointwise: Conv) -> Sequence:
             ("act2", Activation("relu6")),
         )
     )
-
-
-def _numbered(parts: list[Sequence]) -> Sequence:
-    return Sequence(tuple((str(index), part) for index, part in enumerate(parts)))
 
 
 ARCHITECTURES = (

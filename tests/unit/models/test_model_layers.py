@@ -1,4 +1,5 @@
-from edgekit.models.layers import BatchNorm, Conv, GlobalAveragePool, Linear, Sequence, walk
+from edgekit.models.blocks import Sequence
+from edgekit.models.layers import BatchNorm, Conv, GlobalAveragePool, Linear, walk
 
 
 def test_walk_names_leaves_by_their_path_and_gives_each_its_input_shape() -> None:

@@ -8,7 +8,8 @@ from torch import nn
 
 from edgekit.models.cost import cost
 from edgekit.models.layers import PaddingMode
-from edgekit.models.module import SameConv2d, build, same_padding
+from edgekit.models.module import build
+from edgekit.models.modules import SameConv2d
 from edgekit.models.registry import names, resolve
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -76,25 +77,6 @@ def test_maps_have_the_sizes_the_tree_says(padding: PaddingMode, resolution: int
     with torch.no_grad():
         module(torch.zeros(2, *spec.input_shape[1:]))
     assert seen == expected
-
-
-@pytest.mark.parametrize(
-    ("size", "kernel", "stride", "expected"),
-    [
-        (224, 3, 2, (0, 1)),
-        (7, 3, 2, (1, 1)),
-        (8, 5, 2, (1, 2)),
-        (9, 5, 2, (2, 2)),
-        (5, 1, 2, (0, 0)),
-        (10, 3, 1, (1, 1)),
-        (7, 3, 3, (1, 1)),
-        (6, 3, 3, (0, 0)),
-    ],
-)
-def test_same_padding_puts_the_odd_row_at_the_end(
-    size: int, kernel: int, stride: int, expected: tuple[int, int]
-) -> None:
-    assert same_padding(size, kernel, stride) == expected
 
 
 def test_same_convolution_reads_the_rows_tflite_reads() -> None:
