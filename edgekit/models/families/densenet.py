@@ -22,8 +22,8 @@ from edgekit.models.layers import (
     MaxPool,
     PaddingMode,
 )
-from edgekit.models.spec import Architecture
-from edgekit.models.widths import scaled
+from edgekit.models.spec import IMAGENET_MEAN, IMAGENET_STD, Architecture
+from edgekit.models.width import divisible
 
 BOTTLENECK = 4  # channels of a layer's 1x1 convolution, as a multiple of its growth
 
@@ -54,7 +54,7 @@ DESIGNS = {
 
 def layers(design: Design, alpha: float, classes: int, padding: PaddingMode) -> Sequence:
     """The tree at width alpha, which scales the stem and the growth."""
-    growth, channels = scaled(design.growth, alpha), scaled(design.stem, alpha)
+    growth, channels = divisible(design.growth * alpha), divisible(design.stem * alpha)
     features: list[tuple[str, Layer]] = [
         ("conv0", Conv(channels, 7, 2, padding=padding)),
         *_activated(0),
@@ -108,8 +108,8 @@ ARCHITECTURES = tuple(
         resolution=224,
         alphas=(1.0,),
         layers=partial(layers, design),
-        mean=(123.675, 116.28, 103.53),
-        std=(58.395, 57.12, 57.375),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
         source="arXiv:1608.06993; names as torchvision's",
     )
     for name, design in DESIGNS.items()

@@ -22,15 +22,13 @@ from edgekit.models.layers import (
     MaxPool,
     PaddingMode,
 )
-from edgekit.models.spec import Architecture
-from edgekit.models.widths import scaled
+from edgekit.models.spec import IMAGENET_MEAN, IMAGENET_STD, Architecture
+from edgekit.models.width import divisible
 
 STEM = 64
 # (channels, stride) of each stage at alpha = 1. A bottleneck gives four times its channels.
 STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
 EXPANSION = 4
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ PAPERS = {
 
 def layers(design: Design, alpha: float, classes: int, padding: PaddingMode) -> Sequence:
     """The tree at width alpha."""
-    channels = scaled(STEM, alpha)
+    channels = divisible(STEM * alpha)
     stem = (
         ("conv1", Conv(channels, 7, 2, padding=padding)),
         ("bn1", BatchNorm()),
@@ -82,7 +80,7 @@ def layers(design: Design, alpha: float, classes: int, padding: PaddingMode) -> 
     )
     stages = []
     for number, ((planes, stride), blocks) in enumerate(zip(STAGES, design.blocks, strict=True), 1):
-        planes = scaled(planes, alpha)
+        planes = divisible(planes * alpha)
         body = partial(_bottleneck, design, planes) if design.bottleneck else partial(basic, planes)
         out = planes * EXPANSION if design.bottleneck else planes
         stages.append((f"layer{number}", stage(body, channels, out, blocks, stride, padding)))
@@ -141,8 +139,8 @@ ARCHITECTURES = tuple(
         resolution=224,
         alphas=(1.0,),
         layers=partial(layers, design),
-        mean=MEAN,
-        std=STD,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
         source=f"{PAPERS[design.family]}; names as torchvision's",
     )
     for name, design in DESIGNS.items()

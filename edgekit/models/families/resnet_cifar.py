@@ -20,7 +20,7 @@ from edgekit.models.layers import (
     PaddingMode,
 )
 from edgekit.models.spec import Architecture
-from edgekit.models.widths import scaled
+from edgekit.models.width import divisible
 
 STEM = 16
 # (channels, stride) of each stage at alpha = 1.
@@ -31,7 +31,7 @@ BLOCKS = {"resnet20": 3, "resnet56": 9}
 
 def layers(blocks: int, alpha: float, classes: int, padding: PaddingMode) -> Sequence:
     """The tree at width alpha."""
-    channels = scaled(STEM, alpha)
+    channels = divisible(STEM * alpha)
     stem = (
         ("conv1", Conv(channels, 3, padding=padding)),
         ("bn1", BatchNorm()),
@@ -39,7 +39,7 @@ def layers(blocks: int, alpha: float, classes: int, padding: PaddingMode) -> Seq
     )
     stages = []
     for number, (planes, stride) in enumerate(STAGES, 1):
-        out = scaled(planes, alpha)
+        out = divisible(planes * alpha)
         part = stage(partial(basic, out), channels, out, blocks, stride, padding)
         stages.append((f"layer{number}", part))
         channels = out

@@ -17,7 +17,7 @@ from edgekit.models.layers import (
     PaddingMode,
 )
 from edgekit.models.spec import Architecture
-from edgekit.models.widths import scaled
+from edgekit.models.width import divisible
 
 STEM = 16
 # (channels, stride) of each stage's block at alpha = 1.
@@ -27,9 +27,9 @@ EPSILON = 1e-3
 
 def layers(alpha: float, classes: int, padding: PaddingMode) -> Sequence:
     """The tree at width alpha."""
-    stem = _normalised(1, Conv(scaled(STEM, alpha), 3, padding=padding, bias=True))
+    stem = _normalised(1, Conv(divisible(STEM * alpha), 3, padding=padding, bias=True))
     stages = tuple(
-        (f"layer{number}", numbered((_block(scaled(channels, alpha), stride, padding),)))
+        (f"layer{number}", numbered((_block(divisible(channels * alpha), stride, padding),)))
         for number, (channels, stride) in enumerate(STAGES, 1)
     )
     head = (("avgpool", GlobalAveragePool()), ("fc", Linear(classes)))

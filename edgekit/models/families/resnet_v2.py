@@ -18,7 +18,7 @@ from edgekit.models.layers import (
     PaddingMode,
 )
 from edgekit.models.spec import Architecture
-from edgekit.models.widths import scaled
+from edgekit.models.width import divisible
 
 STEM = 64
 # (channels of the 3x3 convolution, stride, blocks) of each stage at alpha = 1.
@@ -29,11 +29,11 @@ EXPANSION = 4
 def layers(alpha: float, classes: int, padding: PaddingMode) -> Sequence:
     """The tree at width alpha."""
     stem = (
-        ("conv", Conv(scaled(STEM, alpha), 7, 2, padding=padding)),
+        ("conv", Conv(divisible(STEM * alpha), 7, 2, padding=padding)),
         ("pool", MaxPool(3, 2, padding)),
     )
     stages = numbered(
-        Sequence((("blocks", _stage(scaled(channels, alpha), stride, blocks, padding)),))
+        Sequence((("blocks", _stage(divisible(channels * alpha), stride, blocks, padding)),))
         for channels, stride, blocks in STAGES
     )
     head = (
