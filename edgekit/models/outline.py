@@ -1,6 +1,6 @@
-"""A network's float graph before anybody trained it: the right shapes, placeholder weights (no torch).
+"""A network's graph before anybody trained it: the right shapes, placeholder weights (no torch).
 
-A `ModelSpec` enters; a `Graph` leaves that the passes and the quantizer turn into the very operators
+A `ModelSpec` enters; a float `Graph` leaves that the quantizer turns into the very operators that
 the trained network will have, so that sizes and memory are known beforehand. Every weight is the
 same small number: nothing can be learnt from what it computes. A BatchNorm behind a convolution is
 left out, as it will be folded.
@@ -107,17 +107,27 @@ def _leaf(draft: _Draft, layer: Layer, x: str, name: str) -> str:
             window = (layer.kernel,) * 2
             return draft.add(name, ops.AveragePool2D(window, window), x)
         case GlobalAveragePool():
-            axes = draft.constant(f"{name}.axes", np.array([1, 2], np.int32))
-            return draft.add(name, ops.Mean(layer.keep_dims), x, axes)
+            return _global_average(draft, layer, x, name)
         case Flatten():
-            shape = np.array([1, draft.tensors[x].elements], np.int32)
-            return draft.add(name, ops.Reshape(), x, draft.constant(f"{name}.shape", shape))
+            return _flattened(draft, x, name)
         case Linear():
             depth = draft.tensors[x].shape[-1]
             weights = draft.weights(f"{name}.weight", layer.out, depth)
             bias = draft.weights(f"{name}.bias", layer.out)
             return draft.add(name, ops.FullyConnected(), x, weights, bias)
     raise TypeError(f"No operator is known for {layer}.")
+
+
+def _global_average(draft: _Draft, layer: GlobalAveragePool, x: str, name: str) -> str:
+    if draft.tensors[x].shape[1:3] == (1, 1):  # the mean of one value is left out
+        return x if layer.keep_dims else _flattened(draft, x, name)
+    axes = draft.constant(f"{name}.axes", np.array([1, 2], np.int32))
+    return draft.add(name, ops.Mean(layer.keep_dims), x, axes)
+
+
+def _flattened(draft: _Draft, x: str, name: str) -> str:
+    shape = np.array([1, draft.tensors[x].elements], np.int32)
+    return draft.add(name, ops.Reshape(), x, draft.constant(f"{name}.shape", shape))
 
 
 def _conv(draft: _Draft, layer: Conv, x: str, name: str) -> str:
