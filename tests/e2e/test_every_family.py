@@ -1,5 +1,6 @@
 """Each family's small networks from torch to TFLite Micro, bit-exact, with nothing left over."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgekit.convert import onnx_graph, tflite_writer, torch_onnx
 from edgekit.convert.onnx_check import check_against_onnxruntime
 from edgekit.emulate import tflm
 from edgekit.graph import ops
+from edgekit.graph.cost import graph_cost
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Graph
 from edgekit.models import layers, registry
@@ -24,6 +26,7 @@ from edgekit.models.blocks import Gate
 from edgekit.models.cost import cost
 from edgekit.models.layers import Layer, PaddingMode, Shape
 from edgekit.models.module import build
+from edgekit.models.outline import outline
 from edgekit.models.spec import ModelSpec
 from edgekit.plan.partition import partition
 
@@ -72,6 +75,14 @@ def count(graph: Graph, *kinds: type[ops.Op]) -> int:
     return sum(isinstance(node.op, kinds) for node in graph.nodes)
 
 
+def operators(graph: Graph) -> Counter[object]:
+    """Every operator with its fused activation and its output's shape, whatever the order."""
+    return Counter(
+        (type(n.op), getattr(n.op, "activation", None), graph.tensors[n.outputs[0]].shape)
+        for n in graph.nodes
+    )
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_int8_equals_tflite_micro(name: str) -> None:
     spec = narrowest(name)
@@ -87,6 +98,10 @@ def test_int8_equals_tflite_micro(name: str) -> None:
     (actual,) = run(integers, [pixels])
     np.testing.assert_array_equal(actual, expected)
     assert len(np.unique(actual)) > CLASSES  # of 40 numbers: the network is not stuck
+
+    foretold = outline(spec)
+    assert operators(foretold) == operators(graph)
+    assert graph_cost(foretold).macs == graph_cost(graph).macs
 
     tree = list(parts(spec.layers, spec.input_shape[1:]))
     activations = [part.kind for part in tree if isinstance(part, layers.Activation)]
