@@ -63,13 +63,11 @@ def load_weights(module: nn.Module, path: str | Path) -> Loaded:
     return load_state(module, state, str(path), f"{note} ('{wrapper}')" if wrapper else note)
 
 
-def load_state(
-    module: nn.Module, state: Mapping[str, torch.Tensor], path: str, note: str
-) -> Loaded:
+def load_state(module: nn.Module, state: Mapping[str, Any], path: str, note: str) -> Loaded:
     """Load a state dict into a module, in place.
 
     Args:
-        state: in any order; names as `state_names` knows them.
+        state: tensors or NumPy arrays in any order; names as `state_names` knows them.
         path: of the file it came from, for messages.
         note: what was loaded, the beginning of a sentence.
 
@@ -78,7 +76,7 @@ def load_state(
     """
     own = module.state_dict()
     ours = translated(state, own)
-    state = {ours[name]: value for name, value in state.items()}
+    state = {ours[name]: torch.as_tensor(value) for name, value in state.items()}
     for key in own.keys() - state.keys():
         if key.endswith(BATCH_COUNTER):  # absent from old files; inference ignores it
             state[key] = own[key]
