@@ -78,7 +78,8 @@ class Size:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is None is left out."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        plain = {key: value for key, value in asdict(self).items() if value is not None}
+        return plain if self.coefficients is None else {**plain, "growth": self.coefficients.growth}
 
 
 def scaled(
@@ -155,7 +156,7 @@ def _dimensions(
     if not -MAX_PHI <= phi <= MAX_PHI:  # NaN compares false
         raise UsageError(
             f"phi is {phi:g}; it lies between {-MAX_PHI:g} and {MAX_PHI:g}.",
-            hint="0 is the baseline, 6 about B7; below 0 the network shrinks.",
+            hint="0 is the baseline, 7 costs what B7 does; below 0 the network shrinks.",
         )
     pixels = resolution * coefficients.gamma**phi
     nearest = math.floor(pixels / _RESOLUTION_STEP + 0.5) * _RESOLUTION_STEP

@@ -31,8 +31,8 @@ class Architecture:
             without channels.
         mean, std: the published preprocessing per channel, in pixel units (0..255).
         source: the paper, and the implementation the names follow.
-        compound: (width, depth, resolution) -> the same design at those; None where nothing scales
-            it so (see `scaling`).
+        compound: (width, depth, resolution) -> the same design at those; None where it is not
+            scaled so (see `scaling`).
     """
 
     name: str

@@ -12,7 +12,7 @@ from edgekit.plan import boards
 from edgekit.plan.boards import Board
 from edgekit.preprocessing import Color, Resize
 
-_TRAINING = ("weights", "epochs", "retrain", "resume", "prune")
+_ARCHITECTURE = ("phi", "weights", "epochs", "retrain", "resume", "prune")
 _PICTURES = ("mean", "std", "color", "resize")
 
 
@@ -31,6 +31,7 @@ class Request:
     alpha: float = 1.0
     rho: float = 1.0
     resolution: int | None = None
+    phi: float | None = None
     data: str | None = None
     samples: Path | None = None
     labels: Path | None = None
@@ -59,7 +60,7 @@ class Request:
                 hint="edgekit models lists the architectures.",
             )
         if self.model is not None:
-            self._refuse(_TRAINING, "needs an architecture, not a ready --model")
+            self._refuse(_ARCHITECTURE, "needs an architecture, not a ready --model")
         if self.data is not None and self.samples is not None:
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")
         if self.samples is not None:
