@@ -29,6 +29,7 @@ Examples:
   edgekit build mobilenet_v1 --alpha 0.5 --resolution 96 --target tflm --board nucleo_h743zi
   edgekit build mobilenet_v1 --alpha 0.25 --data photos/ --target rpi --max-drop 1 --json
   edgekit build mobilenet_v2 --weights imagenet --freeze-backbone --data photos/ --target coral
+  edgekit build efficientnet_b0 --phi -2 --target rpi
   edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
       --target coral
   edgekit build --model keywords_int8.tflite --target tflm
@@ -45,6 +46,7 @@ Examples:
 @click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier.")
 @click.option("--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier.")
 @click.option("--resolution", type=int, help="Input height and width in pixels, instead of --rho.")
+@click.option("--phi", type=float, help="Compound scaling of efficientnet_b0, see `edgekit scale`.")
 @click.option("--data", help="Folder of class folders, or 'fashion_mnist'. Default: embedded set.")
 @click.option(
     "--samples",

@@ -13,6 +13,9 @@ from typing import Any
 from edgekit.models.layers import Layer, PaddingMode
 
 INPUT_CHANNELS = 3
+# Of ImageNet's pixels, as torchvision's and timm's checkpoints expect, in pixel units.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,13 @@ class Architecture:
             without channels.
         mean, std: the published preprocessing per channel, in pixel units (0..255).
         source: the paper, and the implementation the names follow.
+<<<<<<< HEAD
         published_padding: what its published PyTorch checkpoints were trained with: "torch", or
             "same" where they were converted from TensorFlow.
+=======
+        compound: (width, depth, resolution) -> the same design at those; None where it is not
+            scaled so (see `scaling`).
+>>>>>>> wt-efficientnets
     """
 
     name: str
@@ -40,7 +48,11 @@ class Architecture:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
+<<<<<<< HEAD
     published_padding: PaddingMode = "torch"
+=======
+    compound: Callable[[float, float, int], Architecture] | None = None
+>>>>>>> wt-efficientnets
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class ModelSpec:
         classes: outputs of the classifier.
         padding: "same" as TFLite pads, "torch" as torchvision's and timm's checkpoints expect.
         mean, std: the published preprocessing, in pixel units.
+        phi: the compound coefficient the architecture was scaled by; None if it was not.
         layers: the tree; it follows from the other fields, so a changed spec comes from
             `registry.resolve`, never from `dataclasses.replace`.
     """
@@ -67,6 +80,7 @@ class ModelSpec:
     padding: PaddingMode
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    phi: float | None
     layers: Layer = field(repr=False, compare=False)
 
     @property
@@ -83,4 +97,5 @@ class ModelSpec:
             "resolution": self.resolution,
             "classes": self.classes,
             "padding": self.padding,
+            **({} if self.phi is None else {"phi": self.phi}),
         }

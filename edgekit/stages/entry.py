@@ -58,8 +58,9 @@ class Entry:
 def entry_name(request: Request, spec: ModelSpec | None) -> str:
     """What the model is called in files and folders: ARCH_ALPHA_RESOLUTION, or the file's stem."""
     if spec is not None:
+        scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
         pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
-        return f"{spec.arch}_{spec.alpha}_{spec.resolution}{pruned}"
+        return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
     assert request.model is not None  # `Request` holds one of the two
     return request.model.stem
 
@@ -79,6 +80,7 @@ def resolve(request: Request, material: Material) -> ModelSpec | None:
         request.resolution,
         len(material.dataset.labels),
         request.padding or padding_of(request.weights, registry.get(request.arch)),
+        request.phi,
     )
 
 

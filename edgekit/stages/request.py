@@ -12,7 +12,16 @@ from edgekit.plan import boards
 from edgekit.plan.boards import Board
 from edgekit.preprocessing import Color, Resize
 
-_TRAINING = ("weights", "fine_tune", "freeze_backbone", "epochs", "retrain", "resume", "prune")
+_ARCHITECTURE = (
+    "phi",
+    "weights",
+    "fine_tune",
+    "freeze_backbone",
+    "epochs",
+    "retrain",
+    "resume",
+    "prune",
+)
 IMAGENET = Path("imagenet")  # for `weights`: the published ones, see `models.published`
 _PICTURES = ("mean", "std", "color", "resize")
 
@@ -33,6 +42,7 @@ class Request:
     alpha: float = 1.0
     rho: float = 1.0
     resolution: int | None = None
+    phi: float | None = None
     data: str | None = None
     samples: Path | None = None
     labels: Path | None = None
@@ -63,7 +73,7 @@ class Request:
                 hint="edgekit models lists the architectures.",
             )
         if self.model is not None:
-            self._refuse(_TRAINING, "needs an architecture, not a ready --model")
+            self._refuse(_ARCHITECTURE, "needs an architecture, not a ready --model")
         if self.weights is None:
             for option in ("fine_tune", "freeze_backbone"):
                 self._refuse((option,), "goes on from weights: give them with --weights")
