@@ -31,13 +31,10 @@ class Architecture:
             without channels.
         mean, std: the published preprocessing per channel, in pixel units (0..255).
         source: the paper, and the implementation the names follow.
-<<<<<<< HEAD
         published_padding: what its published PyTorch checkpoints were trained with: "torch", or
             "same" where they were converted from TensorFlow.
-=======
         compound: (width, depth, resolution) -> the same design at those; None where it is not
             scaled so (see `scaling`).
->>>>>>> wt-efficientnets
     """
 
     name: str
@@ -48,11 +45,8 @@ class Architecture:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
-<<<<<<< HEAD
     published_padding: PaddingMode = "torch"
-=======
     compound: Callable[[float, float, int], Architecture] | None = None
->>>>>>> wt-efficientnets
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ def _architecture(name: str, width: float, depth: float, resolution: int) -> Arc
         mean=MEAN,
         std=STD,
         source="tensorflow/tpu efficientnet/lite; names as timm's tf_efficientnet_lite0",
+        published_padding="same",
     )
 
 
