@@ -24,6 +24,7 @@ HEAVY = {
 TORCH_ROOMS = {
     "edgekit.models.checkpoints",
     "edgekit.models.module",
+    "edgekit.models.modules",
     "edgekit.convert.torch_onnx",
     "edgekit.compress.prune",
 }
