@@ -101,6 +101,8 @@ def test_a_file_is_itself(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="No ImageNet weights of mobilenet_v1"):
         located(IMAGENET, registry.resolve("mobilenet_v1"), silent)
+    with pytest.raises(UsageError, match="scaled by --phi"):
+        located(IMAGENET, registry.resolve("efficientnet_b0", phi=-2), silent)
 
 
 def test_padding_follows_the_weights(tmp_path: Path) -> None:
