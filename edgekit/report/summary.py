@@ -77,7 +77,11 @@ def _pruned(pruned: Report) -> str:
 def _origin(origin: Report) -> str:
     if origin["source"] == "trained":
         return f"trained: {_counted(origin['epochs'], 'epoch')}, {origin['images']:,} images"
-    return f"from {origin['file']}"
+    further = origin.get("transfer")
+    tuned = further and (
+        f", fine-tuned: {_counted(further['epochs'], 'epoch')}, {further['images']:,} images"
+    )
+    return f"from {origin['file']}" + (tuned or "")
 
 
 def _counted(count: int, what: str) -> str:

@@ -26,6 +26,7 @@ from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
 from edgekit.stages.material import Material
+from edgekit.stages.pretrained import padding_of
 from edgekit.stages.request import Request
 
 _CHECKED_SAMPLES = 8  # on which the float graph must equal onnxruntime
@@ -71,14 +72,19 @@ class Entry:
 def entry_name(request: Request, spec: ModelSpec | None) -> str:
     """What the model is called in files and folders: ARCH_ALPHA_RESOLUTION, or the file's stem."""
     if spec is not None:
+        scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
         pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
-        return f"{spec.arch}_{spec.alpha}_{spec.resolution}{pruned}"
+        return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
     assert request.model is not None  # `Request` holds one of the two
     return request.model.stem
 
 
 def resolve(request: Request, material: Material) -> ModelSpec | None:
-    """The architecture asked for, at the data's number of classes; None for a ready model."""
+    """The architecture asked for, at the data's number of classes; None for a ready model.
+
+    Raises:
+        UsageError, InputError, MissingToolError: see `registry.resolve`, `pretrained.padding_of`.
+    """
     if request.arch is None or material.dataset is None:
         return None
     return registry.resolve(
@@ -87,7 +93,8 @@ def resolve(request: Request, material: Material) -> ModelSpec | None:
         request.rho,
         request.resolution,
         len(material.dataset.labels),
-        request.padding,
+        request.padding or padding_of(request.weights, registry.get(request.arch)),
+        request.phi,
     )
 
 

@@ -7,10 +7,10 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     position.safetensors          where a training stands that is not finished
     interrupted.safetensors       its averaged weights, if it was stopped
 
-Weights carry in their file how pictures entered the network, for whoever takes the file elsewhere.
-Every file is written beside its place and moved there in one step: a killed program leaves the old
-file or the new one, and two programs that train the same do not disturb each other. Damaged files
-are refused, never used.
+Weights carry in their file which model they are of and how pictures entered it, for whoever takes
+the file elsewhere. Every file is written beside its place and moved there in one step: a killed
+program leaves the old file or the new one, and two programs that train the same do not disturb each
+other. Damaged files are refused, never used.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -30,14 +30,18 @@ from torch import Tensor
 
 from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.interruption import held_back
+from edgekit.models.layers import PaddingMode
 from edgekit.preprocessing import Preprocessing
 from edgekit.resources import cache_dir
 from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
 from edgekit.training.records import EpochRecord, Position, Trained
 
+# Of a training's origin, and in the weights' metadata.
+_MODEL, _PREPROCESSING = "model", "preprocessing"
 _VECTORS = ("values", "velocity", "average")
-_PREPROCESSING = "preprocessing"  # of a training's origin, and in the weights' metadata
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True)
@@ -146,20 +150,35 @@ def preprocessing_of(path: Path) -> Preprocessing | None:
     Raises:
         InputError: what it says is damaged.
     """
+    return _said(path, _PREPROCESSING, Preprocessing.from_json)
+
+
+def padding_in(path: Path) -> PaddingMode | None:
+    """The padding of the network whose weights are in a file; returns and raises likewise."""
+    return _said(path, _MODEL, _padding)
+
+
+def _padding(model: dict[str, Any]) -> PaddingMode:
+    padding: PaddingMode = model["padding"]
+    return padding
+
+
+def _said(path: Path, key: str, read: Callable[[dict[str, Any]], Said]) -> Said | None:
+    """What the metadata of a file say under a key."""
     if path.suffix != ".safetensors":
         return None
     try:
         with safetensors.safe_open(path, "pt") as file:
-            said = (file.metadata() or {}).get(_PREPROCESSING)
+            said = (file.metadata() or {}).get(key)
     except (OSError, safetensors.SafetensorError):
         return None
     if said is None:
         return None
     try:
-        return Preprocessing.from_json(json.loads(said))
-    except (ValueError, RecursionError, InputError) as error:
+        return read(json.loads(said))
+    except (ValueError, RecursionError, LookupError, TypeError, InputError) as error:
         raise InputError(
-            f"The preprocessing in the checkpoint '{path}' is damaged ({error}).",
+            f"The {key} in the checkpoint '{path}' is damaged ({error}).",
             hint="Take the file as edgekit wrote it.",
         ) from error
 
@@ -207,10 +226,13 @@ def load_position(folder: Folder) -> Position | None:
 
 
 def _weights(folder: Folder, trained: Trained) -> bytes:
-    """The weights as a file that says how pictures entered the network, where that is known."""
-    known = folder.origin.get(_PREPROCESSING)
-    metadata = None if known is None else {_PREPROCESSING: json.dumps(known, sort_keys=True)}
-    return bytes(safetensors.torch.save(trained.state, metadata))
+    """The weights as a file that says which model they are of and how pictures entered it.
+
+    What is not known is left out.
+    """
+    known = {key: folder.origin.get(key) for key in (_MODEL, _PREPROCESSING)}
+    metadata = {k: json.dumps(v, sort_keys=True) for k, v in known.items() if v is not None}
+    return bytes(safetensors.torch.save(trained.state, metadata or None))
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from edgekit.data import Split
 from edgekit.errors import InputError
 from edgekit.preprocessing import Preprocessing
+from edgekit.training.frozen import norms, training_mode
 from edgekit.training.images import Images, Indices
 from edgekit.training.threads import Team, cores
 
@@ -83,6 +84,8 @@ def recalibrate(
 ) -> None:
     """Measure the BatchNorm statistics of the present weights anew, on images without augmentation.
 
+    Frozen layers keep theirs.
+
     An average of weights has statistics of its own, which no running mean has seen (Izmailov et al.
     2018, https://arxiv.org/abs/1803.05407, section 3.2).
 
@@ -91,9 +94,11 @@ def recalibrate(
         images, indices: the images.
         team: computes the parts.
     """
+    if not norms(replicas[0]):
+        return
     parts = np.array_split(indices, len(replicas))
     found = team.map(lambda i: _statistics(replicas[i], images, parts[i]), range(len(replicas)))
-    for layer, *statistics in zip(_norms(replicas[0]), *found, strict=True):
+    for layer, *statistics in zip(norms(replicas[0]), *found, strict=True):
         means, variances = zip(*statistics, strict=True)
         layer.running_mean.copy_(torch.stack(means).mean(0))
         layer.running_var.copy_(torch.stack(variances).mean(0))
@@ -103,8 +108,8 @@ def _statistics(
     module: nn.Module, images: Images, indices: Indices
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Mean and variance of each BatchNorm layer, averaged over chunks of the images."""
-    layers = _norms(module)
-    module.train()
+    layers = norms(module)
+    training_mode(module)
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over the calls
@@ -112,10 +117,6 @@ def _statistics(
         for chunk in _chunks(indices):
             module(images.inputs(chunk))
     return [(layer.running_mean, layer.running_var) for layer in layers]
-
-
-def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
 
 
 def _chunks(indices: Indices) -> list[Indices]:

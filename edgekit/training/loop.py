@@ -25,6 +25,7 @@ from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
 from edgekit.training.augment import augment
 from edgekit.training.evaluate import Evaluation, predict, recalibrate, score
+from edgekit.training.frozen import training_mode
 from edgekit.training.images import Images, Indices
 from edgekit.training.interrupt import Interrupt
 from edgekit.training.optimizer import Weights, update
@@ -163,7 +164,7 @@ class _Run:
         quality = score(predict(network.module, validation, self.team), validation.targets)
         state = {key: value.clone() for key, value in network.module.state_dict().items()}
         weights.values.copy_(trained)
-        network.module.train()
+        training_mode(network.module)
         return state, quality
 
     def record(self, epoch: Epoch, quality: Evaluation, seconds: float) -> None:

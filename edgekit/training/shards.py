@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgekit.training.flat import decayed, flatten
+from edgekit.training.frozen import freeze_backbone, training_mode
 from edgekit.training.recipe import Recipe
 from edgekit.training.threads import Team
 
@@ -25,15 +26,17 @@ class Shards:
 
     Args:
         module: becomes the first replica; its parameters become views of `values`.
-        recipe: for the number of shards and the loss.
+        recipe: for the number of shards, the loss, and whether only the classifier is trained.
 
     Attributes:
         module: the one given.
-        values: its parameters, float32 (parameters,).
+        values: its parameters, float32 (parameters,), without those that are frozen.
         decayed: which of them weight decay acts on, see `flat.decayed`.
     """
 
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
+        if recipe.freeze_backbone:
+            freeze_backbone(module)
         _prepare(module)
         copies = [copy.deepcopy(module) for _ in range(recipe.shards - 1)]
         self.decayed = decayed(module)
@@ -79,7 +82,7 @@ def _prepare(module: nn.Module) -> None:
     Dropout is switched off: the schedules are too short for it, and it draws from torch's global
     generator, in an order that depends on the threads.
     """
-    module.train()
+    training_mode(module)
     for part in module.modules():
         if isinstance(part, nn.ReLU | nn.ReLU6 | nn.Hardtanh):
             # torch saves a clamp's input for the gradient: in place, it first copies it.

@@ -93,7 +93,7 @@ def train(
         if found:
             return found
     trained = fit(
-        _fresh(spec, recipe) if module is None else module,
+        fresh(spec, recipe) if module is None else module,
         dataset,
         preprocessing,
         recipe,
@@ -144,7 +144,7 @@ def origin(
     }
 
 
-def _fresh(spec: ModelSpec, recipe: Recipe) -> nn.Module:
+def fresh(spec: ModelSpec, recipe: Recipe) -> nn.Module:
     """The model as the recipe's seed draws it; torch's own generator stays where it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)

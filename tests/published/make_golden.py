@@ -1,8 +1,8 @@
 """Write what the reference implementation of a family computes; see README.md for how to run this.
 
 A family's file here has `REFERENCES`: by "name" or "name ALPHA" a function that builds the network
-with torchvision or timm, at 1,000 classes. Needs those, not edgekit. Refuses a network whose logits
-would prove nothing.
+with torchvision or timm, at 1,000 classes, and `PADDING = "same"` if they pad like TFLite. Needs
+those, not edgekit. Refuses a network whose logits would prove nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("families", nargs="+", help="such as mobilenet_v2")
     for family in parser.parse_args().families:
-        references = importlib.import_module(f"published.{family}").REFERENCES
-        golden = {name: golden_of(build) for name, build in references.items()}
+        module = importlib.import_module(f"published.{family}")
+        padding = getattr(module, "PADDING", "torch")
+        golden = {
+            name: {"padding": padding, **golden_of(build)}
+            for name, build in module.REFERENCES.items()
+        }
         path = Path(__file__).with_name(f"{family}.json")
         path.write_text(json.dumps(golden, indent=1) + "\n")
         print(f"{path}: {len(golden)} networks")

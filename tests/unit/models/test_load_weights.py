@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from pickle import dumps
 
@@ -10,7 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgekit.errors import InputError
-from edgekit.models.module import build, load_weights
+from edgekit.models.checkpoints import load_weights
+from edgekit.models.module import build
 from edgekit.models.registry import resolve
 
 
@@ -23,14 +25,18 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return list(a) == list(b) and all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "model_ema"])
 def test_pth_bare_or_wrapped(tmp_path: Path, wrapper: str | None) -> None:
     source = tiny().state_dict()
     nn.init.normal_(source["bn1.running_mean"])
     path = tmp_path / "weights.pth"
     torch.save({wrapper: source, "epoch": 3} if wrapper else source, path)
     module = tiny(alpha=0.25)
-    assert load_weights(module, path) == "Loaded weights.pth."
+    loaded = load_weights(module, path)
+    assert loaded.note == (
+        f"Loaded weights.pth ('{wrapper}')." if wrapper else "Loaded weights.pth."
+    )
+    assert not loaded.new_classifier
     assert same(module.state_dict(), source)
 
 
@@ -49,7 +55,9 @@ def test_a_classifier_of_another_size_starts_anew_and_is_told(tmp_path: Path) ->
     torch.save(source, path)
     module = tiny(classes=4)
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    assert "starts anew" in load_weights(module, path)
+    loaded = load_weights(module, path)
+    assert loaded.new_classifier
+    assert "classifier is for 9 classes, not 4" in loaded.note
     after = module.state_dict()
     assert torch.equal(after["classifier.weight"], before["classifier.weight"])
     assert torch.equal(after["conv_stem.weight"], source["conv_stem.weight"])
@@ -58,7 +66,7 @@ def test_a_classifier_of_another_size_starts_anew_and_is_told(tmp_path: Path) ->
 def test_old_checkpoints_without_batch_counters_load(tmp_path: Path) -> None:
     source = {k: v for k, v in tiny().state_dict().items() if not k.endswith("batches_tracked")}
     torch.save(source, tmp_path / "old.pth")
-    assert load_weights(tiny(), tmp_path / "old.pth") == "Loaded old.pth."
+    assert load_weights(tiny(), tmp_path / "old.pth").note == "Loaded old.pth."
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -99,7 +107,7 @@ def test_integer_weights_are_refused(tmp_path: Path) -> None:
 def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
     source = {k: v.double() if v.is_floating_point() else v for k, v in tiny().state_dict().items()}
     torch.save(source, tmp_path / "double.pth")
-    assert load_weights(tiny(), tmp_path / "double.pth") == "Loaded double.pth."
+    assert load_weights(tiny(), tmp_path / "double.pth").note == "Loaded double.pth."
     source["classifier.bias"][0] = 1e300
     torch.save(source, tmp_path / "double.pth")
     with pytest.raises(InputError, match=r"classifier\.bias.*infinity"):
@@ -161,3 +169,52 @@ def test_what_is_no_state_dict_or_no_file_is_refused(tmp_path: Path) -> None:
         load_weights(tiny(), tmp_path / "list.pth")
     with pytest.raises(InputError, match="no checkpoint"):
         load_weights(tiny(), tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_prefixes_of_wrapper_modules_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    source = tiny().state_dict()
+    torch.save({prefix + key: value for key, value in source.items()}, tmp_path / "wrapped.pth")
+    module = tiny()
+    nn.init.zeros_(module.get_parameter("conv_stem.weight"))
+    load_weights(module, tmp_path / "wrapped.pth")
+    assert same(module.state_dict(), source)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("suffix", ["pt", "bin", "safetensors"])
+def test_half_precision_is_read_as_float32(tmp_path: Path, kind: torch.dtype, suffix: str) -> None:
+    source = {k: v.to(kind) if v.is_floating_point() else v for k, v in tiny().state_dict().items()}
+    path = tmp_path / f"half.{suffix}"
+    save_file(source, path) if suffix == "safetensors" else torch.save(source, path)
+    module = tiny()
+    load_weights(module, path)
+    weight = module.state_dict()["conv_stem.weight"]
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, source["conv_stem.weight"].float())
+
+
+@pytest.mark.slow
+def test_files_of_older_densenets_load(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        module = build(resolve("densenet121", resolution=32, classes=4))
+    module = module.to_empty(device="cpu")
+    for value in module.state_dict().values():
+        value.fill_(1)
+    source = {
+        re.sub(r"(denselayer\d+\.\w+)([12]\.)", r"\1.\2", key): value
+        for key, value in module.state_dict().items()
+    }
+    assert source.keys() != module.state_dict().keys()
+    torch.save(source, tmp_path / "old.pth")
+    assert load_weights(module, tmp_path / "old.pth").note == "Loaded old.pth."
+
+
+def test_a_deeper_network_of_the_same_widths_is_recognised(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        deeper = build(resolve("resnet56", resolution=32, classes=7)).to_empty(device="cpu")
+    torch.save(deeper.state_dict(), tmp_path / "deeper.pth")
+    module = build(resolve("resnet20", resolution=32, classes=4))
+    with pytest.raises(InputError, match=r"is not expected; .* more") as caught:
+        load_weights(module, tmp_path / "deeper.pth")
+    assert caught.value.hint == "It looks like resnet56 with alpha 1."

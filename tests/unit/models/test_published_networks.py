@@ -31,7 +31,7 @@ FAST_PARAMETERS = 3_000_000  # drawing and running them takes a quarter of a sec
 
 def spec_of(name: str) -> ModelSpec:
     arch, _, alpha = name.partition(" ")
-    return resolve(arch, float(alpha or 1), padding="torch")
+    return resolve(arch, float(alpha or 1), padding=GOLDEN[name].get("padding", "torch"))
 
 
 def built(name: str) -> nn.Module:
