@@ -14,10 +14,12 @@ from edgekit.errors import MissingToolError
 MODULES = {
     "train": ("torch", "torch_pruning", "onnxsim", "safetensors"),
     "emulate": ("tflite_micro",),
+    "distributed": ("lightning_fabric",),
 }
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
     "emulate": "pip install 'edgekit[emulate]', on Linux with an x86-64 processor.",
+    "distributed": "pip install 'edgekit[distributed]'; one process on the CPU needs none of it.",
 }
 
 

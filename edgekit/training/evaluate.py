@@ -15,7 +15,9 @@ from edgekit.data import Split
 from edgekit.errors import InputError
 from edgekit.preprocessing import Preprocessing
 from edgekit.training.images import Images, Indices
+from edgekit.training.shards import norms
 from edgekit.training.threads import Team, cores
+from edgekit.training.world import ALONE, World
 
 _CHUNK = 64  # images at once: the activations of more would leave the processor's cache
 
@@ -59,16 +61,33 @@ def evaluate(
     return score(logits, split.targets)
 
 
-def predict(module: nn.Module, images: Images, team: Team) -> npt.NDArray[np.float32]:
-    """Logits (n, classes) of all images, in their order; leaves the module in evaluation mode."""
+def predict(
+    module: nn.Module, images: Images, team: Team, indices: Indices | None = None
+) -> npt.NDArray[np.float32]:
+    """Logits (n, classes) of some images, by default of all; leaves the module in evaluation mode.
+
+    They stand in the order of the indices.
+    """
     module.eval()
+    indices = np.arange(len(images)) if indices is None else indices
 
     def logits(chunk: Indices) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            outputs: npt.NDArray[np.float32] = module(images.inputs(chunk)).numpy()
+            outputs: npt.NDArray[np.float32] = module(images.inputs(chunk)).cpu().numpy()
         return outputs
 
-    return np.concatenate(team.map(logits, _chunks(np.arange(len(images)))))
+    return np.concatenate(team.map(logits, _chunks(indices)))
+
+
+def validate(module: nn.Module, images: Images, team: Team, world: World) -> Evaluation:
+    """`score` of all images, each process looking at its part of them."""
+    part = np.array_split(np.arange(len(images)), world.size)[world.rank]
+    mine = score(predict(module, images, team, part), images.targets[part])
+    if world.size == 1:
+        return mine
+    sums = torch.tensor([1.0, mine.top1, mine.loss], dtype=torch.float64) * mine.images
+    count, top1, loss = world.total(sums.to(world.device)).tolist()
+    return Evaluation(int(count), top1 / count, loss / count)
 
 
 def score(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Evaluation:
@@ -79,7 +98,11 @@ def score(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Ev
 
 
 def recalibrate(
-    replicas: Sequence[nn.Module], images: Images, indices: Indices, team: Team
+    replicas: Sequence[nn.Module],
+    images: Images,
+    indices: Sequence[Indices],
+    team: Team,
+    world: World = ALONE,
 ) -> None:
     """Measure the BatchNorm statistics of the present weights anew, on images without augmentation.
 
@@ -87,23 +110,24 @@ def recalibrate(
     2018, https://arxiv.org/abs/1803.05407, section 3.2).
 
     Args:
-        replicas: of one network; each sees a part of the images, the first gets the mean.
-        images, indices: the images.
+        replicas: of one network; the first gets the mean of what they find.
+        images: where the indices point to.
+        indices: of the images each replica sees.
         team: computes the parts.
+        world: the mean is over its processes, all of which have as many replicas.
     """
-    parts = np.array_split(indices, len(replicas))
-    found = team.map(lambda i: _statistics(replicas[i], images, parts[i]), range(len(replicas)))
-    for layer, *statistics in zip(_norms(replicas[0]), *found, strict=True):
+    found = team.map(lambda i: _statistics(replicas[i], images, indices[i]), range(len(replicas)))
+    for layer, *statistics in zip(norms(replicas[0]), *found, strict=True):
         means, variances = zip(*statistics, strict=True)
-        layer.running_mean.copy_(torch.stack(means).mean(0))
-        layer.running_var.copy_(torch.stack(variances).mean(0))
+        layer.running_mean.copy_(world.total(torch.stack(means).mean(0)) / world.size)
+        layer.running_var.copy_(world.total(torch.stack(variances).mean(0)) / world.size)
 
 
 def _statistics(
     module: nn.Module, images: Images, indices: Indices
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Mean and variance of each BatchNorm layer, averaged over chunks of the images."""
-    layers = _norms(module)
+    layers = norms(module)
     module.train()
     for layer in layers:
         layer.reset_running_stats()
@@ -112,10 +136,6 @@ def _statistics(
         for chunk in _chunks(indices):
             module(images.inputs(chunk))
     return [(layer.running_mean, layer.running_var) for layer in layers]
-
-
-def _norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
 
 
 def _chunks(indices: Indices) -> list[Indices]:

@@ -13,6 +13,7 @@ from edgekit.data import Split
 from edgekit.preprocessing import Preprocessing
 
 Indices = npt.NDArray[np.int64]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,12 @@ class Images:
     Attributes:
         split: the pictures and their classes.
         preprocessing: at the resolution they are wanted in.
+        device: where the network computes.
     """
 
     split: Split
     preprocessing: Preprocessing
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         return len(self.split)
@@ -44,7 +47,8 @@ class Images:
 
         In memory the channels stay last, the order in which torch is fastest on a CPU.
         """
-        return torch.from_numpy(self.preprocessing.normalize(pixels)).permute(0, 3, 1, 2)
+        inputs = torch.from_numpy(self.preprocessing.normalize(pixels)).permute(0, 3, 1, 2)
+        return inputs.to(self.device)
 
     def inputs(self, indices: Indices) -> Tensor:
         """float32 (len(indices), channels, height, width), without augmentation."""

@@ -31,6 +31,11 @@ class Weights:
         """Before the first update."""
         return Weights(values, torch.zeros_like(values), values.clone())
 
+    def to(self, device: torch.device) -> Weights:
+        """The same on a device."""
+        vectors = (self.values, self.velocity, self.average)
+        return Weights(*(vector.to(device) for vector in vectors), self.averaged)
+
 
 def update(
     weights: Weights, gradient: Tensor, decayed: Tensor, rate: float, recipe: Recipe

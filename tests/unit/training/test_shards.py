@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 from training_cases import CLASSES, network
 
+from edgekit.training.loss import Batch
 from edgekit.training.recipe import Recipe
 from edgekit.training.shards import Shards
 from edgekit.training.threads import Team
@@ -16,16 +17,16 @@ from edgekit.training.threads import Team
 RECIPE = Recipe(label_smoothing=0.2)
 
 
-def batch(shard: int) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(shard: int) -> Batch:
     images = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(shard))
-    return images, torch.arange(5) % CLASSES
+    return Batch(images, torch.arange(5) % CLASSES)
 
 
 def test_the_gradient_is_the_mean_over_shards_normalized_apart() -> None:
     plain = network()
     losses = []
     for shard in range(2):
-        images, targets = batch(shard)
+        images, targets, _ = batch(shard)
         loss = functional.cross_entropy(plain(images), targets, label_smoothing=0.2)
         losses.append(loss.item())
         (loss / 2).backward()

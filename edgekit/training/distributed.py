@@ -1,0 +1,104 @@
+"""Several processes as one `World`, by Lightning Fabric.
+
+Fabric finds the devices, starts the other processes of this machine (which run the same command
+line up to here) unless torchrun or SLURM has done so, lets all of them meet, and adds up vectors. A
+GPU of one's own is a world of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from typing import TYPE_CHECKING, TypeVar
+
+from torch import Tensor
+
+from edgekit import extras
+from edgekit.errors import EdgekitError, MissingToolError
+from edgekit.training.distribution import Distribution
+from edgekit.training.world import ALONE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lightning_fabric import Fabric
+
+T = TypeVar("T")
+
+
+class LostProcessError(EdgekitError):
+    """Another process of the training ended, and this one cannot go on without it."""
+
+
+class Together(World):
+    """This process among those that Fabric launched."""
+
+    def __init__(self, fabric: Fabric, neighbours: int) -> None:
+        self._fabric = fabric
+        self.rank, self.size = fabric.global_rank, fabric.world_size
+        self.neighbours = neighbours
+        self.device = fabric.device
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum of all processes' tensors, in place."""
+        with _together():
+            summed: Tensor = self._fabric.all_reduce(tensor, reduce_op="sum")
+        return summed
+
+    def agreed(self, value: T) -> T:
+        """What the first process has."""
+        with _together():
+            first: T = self._fabric.broadcast(value)
+        return first
+
+
+def join(distribution: Distribution) -> World:
+    """Start or meet the other processes.
+
+    Every process of the training returns from here, each with its own rank.
+
+    Raises:
+        UsageError: see `Distribution.check`.
+        MissingToolError: Fabric is not installed, or there are not so many GPUs.
+    """
+    distribution.check()
+    if distribution.is_alone:
+        return ALONE
+    extras.require("distributed")
+    from lightning_fabric import Fabric
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice for those who write a loop with Fabric
+            fabric = Fabric(
+                accelerator=distribution.accelerator,
+                devices=distribution.devices,
+                num_nodes=distribution.num_nodes,
+                strategy=distribution.strategy,
+            )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise MissingToolError(
+            f"{distribution.devices} devices of kind '{distribution.accelerator}' cannot be used: "
+            f"{str(error).splitlines()[0]}",
+            hint="--accelerator cpu works everywhere.",
+        ) from error
+    with _together():
+        fabric.launch()
+    return Together(fabric, distribution.devices)
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Turns a lost connection into an error with a sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError(
+            f"The other processes of the training cannot be reached "
+            f"({str(error).splitlines()[0]}).",
+            hint="One of them ended: its own message says why. --resume goes on from the last "
+            "whole epoch.",
+        ) from error
