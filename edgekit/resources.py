@@ -32,6 +32,15 @@ def calibration_dir() -> Path:
     return _root() / "calibration"
 
 
+def downloads_dir() -> Path:
+    """Folder of the cache for published weights.
+
+    Raises:
+        RuntimeError: as `cache_dir`.
+    """
+    return cache_dir() / "downloads"
+
+
 def cache_dir() -> Path:
     """Folder for trained checkpoints and downloads: `$EDGEKIT_CACHE`, else the XDG cache folder.
 

@@ -28,6 +28,7 @@ Examples:
   edgekit build mobilenet_v1 --alpha 0.25 --rho 0.571 --target coral
   edgekit build mobilenet_v1 --alpha 0.5 --resolution 96 --target tflm --board nucleo_h743zi
   edgekit build mobilenet_v1 --alpha 0.25 --data photos/ --target rpi --max-drop 1 --json
+  edgekit build mobilenet_v2 --weights imagenet --freeze-backbone --data photos/ --target coral
   edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
       --target coral
   edgekit build --model keywords_int8.tflite --target tflm
@@ -67,14 +68,20 @@ Examples:
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
-    help="Load these (.pth, .safetensors) instead of training.",
+    help="Load these (.pth, .safetensors, .tflite, or 'imagenet') instead of training. With "
+    "another number of classes the classifier is replaced and the network fine-tuned.",
+)
+@click.option("--fine-tune", is_flag=True, help="Train the loaded --weights further in any case.")
+@click.option(
+    "--freeze-backbone",
+    is_flag=True,
+    help="Train the classifier of the loaded --weights alone.",
 )
 @click.option(
     "--padding",
     type=click.Choice(["same", "torch"]),
-    default="same",
-    show_default=True,
-    help="TFLite's, or the symmetric one that torchvision's and timm's checkpoints need.",
+    help="TFLite's, or the symmetric one of most PyTorch checkpoints. Default: that of the "
+    "--weights; TFLite's without.",
 )
 @click.option(
     "--prune",

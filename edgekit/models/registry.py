@@ -8,9 +8,11 @@ found because its file lies in `families/`: a new architecture needs no line any
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from pkgutil import iter_modules
 from typing import Any, get_args
 
@@ -153,23 +155,39 @@ def recognise(shapes: Mapping[str, Shape]) -> str | None:
         shapes: tensor shapes by state-dict name. Only the body is compared: the classifier's size
             depends on the classes.
     """
+    trained = sum(name.endswith((".weight", ".bias")) for name in shapes)
     for name in names():
         architecture = get(name)
         for alpha in architecture.alphas:
             tree = architecture.layers(alpha, 2, "torch")
-            body = _parameters(tree, architecture.resolution)[:-2]  # without the classifier's
-            if all(shapes.get(key) == expected for key, expected in body):
+            if _is_of(shapes, trained, _parameters(tree, architecture.resolution)):
                 return f"{name} with alpha {alpha:g}"
     return None
 
 
-def _parameters(tree: Layer, resolution: int) -> list[tuple[str, Shape]]:
+def _is_of(
+    shapes: Mapping[str, Shape], trained: int, parameters: Iterator[tuple[str, Shape]]
+) -> bool:
+    """Whether a checkpoint of so many trained tensors has these, the last two of any size.
+
+    The number counts because deeper networks hold all that shallower ones hold.
+    """
+    pending = deque(islice(parameters, 2))
+    count = len(pending)
+    for parameter in parameters:  # mostly the first tells; the tree is walked no further then
+        pending.append(parameter)
+        name, expected = pending.popleft()
+        if shapes.get(name) != expected:
+            return False
+        count += 1
+    return count == trained and all(name in shapes for name, _ in pending)
+
+
+def _parameters(tree: Layer, resolution: int) -> Iterator[tuple[str, Shape]]:
     """State-dict names and shapes of what is trained, in execution order."""
-    return [
-        (f"{name}.{suffix}", expected)
-        for name, layer, shape in walk(tree, (INPUT_CHANNELS, resolution, resolution))
-        for suffix, expected in layer.parameters(shape).items()
-    ]
+    for name, layer, shape in walk(tree, (INPUT_CHANNELS, resolution, resolution)):
+        for suffix, expected in layer.parameters(shape).items():
+            yield f"{name}.{suffix}", expected
 
 
 def _check_multiplier(name: str, value: float, usual: str) -> None:

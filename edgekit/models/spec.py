@@ -28,6 +28,8 @@ class Architecture:
             without channels.
         mean, std: the published preprocessing per channel, in pixel units (0..255).
         source: the paper, and the implementation the names follow.
+        published_padding: what its published PyTorch checkpoints were trained with: "torch", or
+            "same" where they were converted from TensorFlow.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Architecture:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     source: str
+    published_padding: PaddingMode = "torch"
 
 
 @dataclass(frozen=True)

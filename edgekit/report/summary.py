@@ -80,7 +80,9 @@ def _pruned(pruned: Report) -> str:
 def _origin(origin: Report) -> str:
     if origin["source"] == "trained":
         return f"trained: {origin['epochs']} epochs, {origin['images']:,} images"
-    return f"from {origin['file']}"
+    further = origin.get("transfer")
+    tuned = further and f", fine-tuned: {further['epochs']} epochs, {further['images']:,} images"
+    return f"from {origin['file']}" + (tuned or "")
 
 
 def _accuracy(accuracy: Report) -> Iterator[tuple[str, RenderableType]]:

@@ -23,6 +23,7 @@ from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
 from edgekit.stages.material import Material
+from edgekit.stages.pretrained import padding_of
 from edgekit.stages.request import Request
 
 _CHECKED_SAMPLES = 8  # on which the float graph must equal onnxruntime
@@ -64,7 +65,11 @@ def entry_name(request: Request, spec: ModelSpec | None) -> str:
 
 
 def resolve(request: Request, material: Material) -> ModelSpec | None:
-    """The architecture asked for, at the data's number of classes; None for a ready model."""
+    """The architecture asked for, at the data's number of classes; None for a ready model.
+
+    Raises:
+        UsageError, InputError, MissingToolError: see `registry.resolve`, `pretrained.padding_of`.
+    """
     if request.arch is None or material.dataset is None:
         return None
     return registry.resolve(
@@ -73,7 +78,7 @@ def resolve(request: Request, material: Material) -> ModelSpec | None:
         request.rho,
         request.resolution,
         len(material.dataset.labels),
-        request.padding,
+        request.padding or padding_of(request.weights, registry.get(request.arch)),
     )
 
 

@@ -12,7 +12,8 @@ from edgekit.plan import boards
 from edgekit.plan.boards import Board
 from edgekit.preprocessing import Color, Resize
 
-_TRAINING = ("weights", "epochs", "retrain", "resume", "prune")
+_TRAINING = ("weights", "fine_tune", "freeze_backbone", "epochs", "retrain", "resume", "prune")
+IMAGENET = Path("imagenet")  # for `weights`: the published ones, see `models.published`
 _PICTURES = ("mean", "std", "color", "resize")
 
 
@@ -21,7 +22,8 @@ class Request:
     """What the user asked for; see `edgekit build --help` for each field.
 
     Either `arch` or `model` is given; `target` names a backend. None means the usual choice, which
-    for `mean`, `std`, `color` and `resize` is the data set's or the architecture's.
+    for `mean`, `std`, `color` and `resize` is the data set's or the architecture's, and for
+    `padding` that of the weights. `weights` is a file, or `IMAGENET`.
     """
 
     target: str
@@ -39,7 +41,9 @@ class Request:
     color: Color | None = None
     resize: Resize | None = None
     weights: Path | None = None
-    padding: PaddingMode = "same"
+    fine_tune: bool = False
+    freeze_backbone: bool = False
+    padding: PaddingMode | None = None
     prune: float | None = None
     epochs: int | None = None
     threads: int | None = None
@@ -60,6 +64,9 @@ class Request:
             )
         if self.model is not None:
             self._refuse(_TRAINING, "needs an architecture, not a ready --model")
+        if self.weights is None:
+            for option in ("fine_tune", "freeze_backbone"):
+                self._refuse((option,), "goes on from weights: give them with --weights")
         if self.data is not None and self.samples is not None:
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")
         if self.samples is not None:

@@ -5,7 +5,6 @@ The only stage that needs torch, imported when it runs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +14,11 @@ import numpy as np
 
 from edgekit import extras
 from edgekit.data import Dataset
+from edgekit.models.download import digest_of
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
+from edgekit.stages.pretrained import TFLITE, load, located
 from edgekit.stages.request import Request
 
 if TYPE_CHECKING:
@@ -53,17 +54,16 @@ def weights(
     progress: Progress,
     notice: Notice,
 ) -> Weighted:
-    """Load or train the network; then prune it and train it further, if that is asked for.
+    """Load the network and train it further if it needs that, or train it; then prune it, if asked.
 
     Raises:
         MissingToolError: torch is not installed.
-        EdgekitError: see `training.train.train`, `models.module.load_weights`, `compress.prune`.
+        EdgekitError: see `training.train.train`, `pretrained.located` and `load`, `compress.prune`.
     """
     extras.require("train")
     from edgekit.compress.prune import prune
-    from edgekit.models.module import build, load_weights
     from edgekit.training.recipe import Recipe
-    from edgekit.training.train import train
+    from edgekit.training.train import fresh, train
 
     training = partial(
         train,
@@ -72,36 +72,88 @@ def weights(
         contract,
         threads=request.threads,
         retrain=request.retrain,
-        progress=progress,
         notice=notice,
     )
     recipe = Recipe(epochs=request.epochs, seed=request.seed)
-    module, resume = build(spec), request.resume
-    origin: dict[str, Any]
+    module, resume = fresh(spec, recipe), request.resume
     if request.prune is not None:
         prune(module, request.prune, spec.input_shape)  # a ratio that cannot work fails now
     if request.weights:
-        notice(load_weights(module, request.weights))
-        digest = hashlib.sha256(request.weights.read_bytes()).hexdigest()
-        origin = {"source": "weights", "file": request.weights.name, "sha256": digest}
+        origin, further = _load(request, spec, dataset, contract, module, progress, notice)
     else:
-        trained = training(recipe, resume=resume)
+        origin, further = {}, recipe  # trained from the beginning
+    if further is not None:
+        start = module if request.weights else None
+        trained = training(further, module=start, resume=resume, progress=progress)
         module.load_state_dict(trained.state)
-        origin = _trained(recipe, trained)
+        done = _trained(further, trained)
+        origin = {**origin, "transfer": done} if request.weights else done
         resume = resume and trained.from_cache  # what was stopped was the training after pruning
+    whole = Weighted(module, origin)
     if request.prune is None:
-        return Weighted(module, origin)
-    pruned = prune(module, request.prune, spec.input_shape)
-    further = recipe.fine_tuning()
+        return whole
+    training = partial(training, resume=resume)
+    return _pruned(whole, request.prune, spec, recipe.fine_tuning(), training, progress)
+
+
+def _pruned(
+    whole: Weighted,
+    ratio: float,
+    spec: ModelSpec,
+    recipe: Recipe,
+    training: Callable[..., Trained],
+    progress: Progress,
+) -> Weighted:
+    """The network without a share of its channels, trained a little further."""
+    from edgekit.compress.prune import prune
+
+    pruned = prune(whole.module, ratio, spec.input_shape)
     trained = training(
-        further,
+        recipe,
         module=pruned.module,
-        resume=resume,
         progress=lambda what, done, total: progress(f"fine-tune: {what}", done, total),
     )
     pruned.module.load_state_dict(trained.state)
-    origin = {**origin, "fine_tuning": _trained(further, trained)}
+    origin = {**whole.origin, "fine_tuning": _trained(recipe, trained)}
     return Weighted(pruned.module, origin, pruned.to_json())
+
+
+def _load(
+    request: Request,
+    spec: ModelSpec,
+    dataset: Dataset,
+    contract: Preprocessing,
+    module: nn.Module,
+    progress: Progress,
+    notice: Notice,
+) -> tuple[dict[str, Any], Recipe | None]:
+    """Load the weights that were asked for, in place.
+
+    Returns:
+        their origin, and how to train them further; None if they are used as they are.
+    """
+    from edgekit.training.batch_statistics import restore_statistics
+    from edgekit.training.images import Images
+    from edgekit.training.recipe import Recipe
+
+    assert request.weights is not None
+    path = located(request.weights, spec, progress)
+    loaded = load(module, path, spec)
+    notice(loaded.note)
+    if request.padding is None and spec.padding == "torch":
+        notice(
+            "Strided layers are padded on all sides, as the checkpoints of "
+            f"{spec.arch} expect (--padding torch)."
+        )
+    origin = {"source": "weights", "file": path.name, "sha256": digest_of(path)}
+    if not (loaded.new_classifier or request.fine_tune or request.freeze_backbone):
+        if request.epochs is not None and request.prune is None:
+            notice("The weights are used as they are: --epochs is for --fine-tune.")
+        return origin, None
+    if path.suffix == TFLITE and not request.freeze_backbone:
+        restore_statistics(module, Images(dataset.splits["train"], contract), request.seed)
+    recipe = Recipe(epochs=request.epochs, seed=request.seed)
+    return origin, recipe.transfer(request.freeze_backbone)
 
 
 def _trained(recipe: Recipe, trained: Trained) -> dict[str, Any]:

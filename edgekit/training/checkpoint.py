@@ -7,6 +7,7 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     position.safetensors          where a training stands that is not finished
     interrupted.safetensors       its averaged weights, if it was stopped
 
+Weights carry in their file which model they are of, for whoever takes the file elsewhere.
 Every file is written beside its place and moved there in one step: a killed program leaves the old
 file or the new one, and two programs that train the same do not disturb each other. Damaged files
 are refused, never used.
@@ -29,11 +30,13 @@ from torch import Tensor
 
 from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.interruption import held_back
+from edgekit.models.layers import PaddingMode
 from edgekit.resources import cache_dir
 from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
 from edgekit.training.records import EpochRecord, Position, Trained
 
+_MODEL = "model"  # of a training's origin, and in the weights' metadata
 _VECTORS = ("values", "velocity", "average")
 
 
@@ -91,7 +94,7 @@ def save(folder: Folder, trained: Trained) -> Path:
     Raises:
         OutputError: the disk is full or the cache cannot be written.
     """
-    weights = safetensors.torch.save(trained.state)
+    weights = _weights(folder, trained)
     digest = hashlib.sha256(weights).hexdigest()
     record = {
         **folder.origin,
@@ -130,8 +133,36 @@ def load(folder: Folder) -> Trained | None:
 
 def save_interrupted(folder: Folder, trained: Trained) -> Path:
     """Keep the weights of a broken-off training, for use as they are."""
-    _write(folder.interrupted, safetensors.torch.save(trained.state))
+    _write(folder.interrupted, _weights(folder, trained))
     return folder.interrupted
+
+
+def padding_in(path: Path) -> PaddingMode | None:
+    """The padding of the network whose weights are in a file.
+
+    Returns:
+        None where the file does not say: not trained here, or unreadable (`load_weights` says so).
+
+    Raises:
+        InputError: what it says is damaged.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            said = (file.metadata() or {}).get(_MODEL)
+    except (OSError, safetensors.SafetensorError):
+        return None
+    if said is None:
+        return None
+    try:
+        padding: PaddingMode = json.loads(said)["padding"]
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise InputError(
+            f"The description of the model in '{path}' is damaged ({error}).",
+            hint="Take the file as edgekit wrote it.",
+        ) from error
+    return padding
 
 
 def save_position(folder: Folder, position: Position) -> None:
@@ -174,6 +205,14 @@ def load_position(folder: Folder) -> Position | None:
         )
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise _damaged(folder.position, error) from error
+
+
+def _weights(folder: Folder, trained: Trained) -> bytes:
+    """The weights as a file that says which model they are of, where that is known."""
+    known = folder.origin.get(_MODEL)
+    metadata = None if known is None else {_MODEL: json.dumps(known, sort_keys=True)}
+    content: bytes = safetensors.torch.save(trained.state, metadata)
+    return content
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ from edgekit.training.distribution import Distribution
 from edgekit.training.world import ALONE, World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lightning_fabric import Fabric
 
@@ -46,11 +46,19 @@ class Together(World):
             summed: Tensor = self._fabric.all_reduce(tensor, reduce_op="sum")
         return summed
 
-    def agreed(self, value: T) -> T:
-        """What the first process has."""
+    def first(self, function: Callable[[], T]) -> T:
+        """What a function returns, or raises, in the first process."""
+        outcome: T | EdgekitError | None = None
+        if self.rank == 0:
+            try:
+                outcome = function()
+            except EdgekitError as error:
+                outcome = error
         with _together():
-            first: T = self._fabric.broadcast(value)
-        return first
+            outcome = self._fabric.broadcast(outcome)
+        if isinstance(outcome, EdgekitError):
+            raise outcome
+        return cast(T, outcome)
 
 
 def join(distribution: Distribution) -> World:

@@ -14,8 +14,8 @@ from torch.nn import functional
 from edgekit.data import Split
 from edgekit.errors import InputError
 from edgekit.preprocessing import Preprocessing
+from edgekit.training.frozen import norms, training_mode
 from edgekit.training.images import Images, Indices
-from edgekit.training.shards import norms
 from edgekit.training.threads import Team, cores
 from edgekit.training.world import ALONE, World
 
@@ -106,6 +106,8 @@ def recalibrate(
 ) -> None:
     """Measure the BatchNorm statistics of the present weights anew, on images without augmentation.
 
+    Frozen layers keep theirs.
+
     An average of weights has statistics of its own, which no running mean has seen (Izmailov et al.
     2018, https://arxiv.org/abs/1803.05407, section 3.2).
 
@@ -116,6 +118,8 @@ def recalibrate(
         team: computes the parts.
         world: the mean is over its processes, all of which have as many replicas.
     """
+    if not norms(replicas[0]):
+        return
     found = team.map(lambda i: _statistics(replicas[i], images, indices[i]), range(len(replicas)))
     for layer, *statistics in zip(norms(replicas[0]), *found, strict=True):
         means, variances = zip(*statistics, strict=True)
@@ -128,7 +132,7 @@ def _statistics(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Mean and variance of each BatchNorm layer, averaged over chunks of the images."""
     layers = norms(module)
-    module.train()
+    training_mode(module)
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over the calls

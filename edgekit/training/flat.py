@@ -1,4 +1,4 @@
-"""A module's trained parameters as one vector; frozen ones (`requires_grad` False) stay outside.
+"""A module's trained parameters as one vector; frozen ones stay where they are.
 
 The optimizer, the moving average, the sum of the shards' gradients and the checkpoint then are a
 few operations on whole vectors instead of loops over a hundred small tensors, which at low
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from edgekit.training.frozen import trained
 
 
 def flatten(module: nn.Module, values: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -22,7 +24,7 @@ def flatten(module: nn.Module, values: Tensor | None = None) -> tuple[Tensor, Te
     Returns:
         values and gradients, each of shape (parameters,); changing them changes the module.
     """
-    parameters = _trained(module)
+    parameters = trained(module)
     if values is None:
         values = torch.cat([p.detach().reshape(-1).float() for p in parameters])
     gradients = torch.zeros_like(values)
@@ -37,8 +39,4 @@ def flatten(module: nn.Module, values: Tensor | None = None) -> tuple[Tensor, Te
 
 def decayed(module: nn.Module) -> Tensor:
     """float32 (parameters,): 1 in convolutions and matrices, 0 in biases and BatchNorm."""
-    return torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in _trained(module)])
-
-
-def _trained(module: nn.Module) -> list[nn.Parameter]:
-    return [p for p in module.parameters() if p.requires_grad]
+    return torch.cat([torch.full((p.numel(),), float(p.ndim > 1)) for p in trained(module)])

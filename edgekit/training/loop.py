@@ -26,6 +26,7 @@ from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
 from edgekit.training.augment import augment, draw
 from edgekit.training.evaluate import Evaluation, recalibrate, validate
+from edgekit.training.frozen import training_mode
 from edgekit.training.images import Images, Indices
 from edgekit.training.interrupt import Interrupt
 from edgekit.training.loss import Batch
@@ -126,7 +127,7 @@ class _Run:
         self.recipe, self.team, self.world = recipe, team, world
         self.teacher = teacher and teacher.on(world.device)
         self.mine = world.part(recipe.shards)
-        module.load_state_dict(world.agreed(module.state_dict()))
+        module.load_state_dict(world.first(module.state_dict))
         self.network = Shards(module.to(world.device), recipe, self.mine)
         self.at = start or Position(Weights.start(self.network.values))
         self.at.weights = self.at.weights.to(world.device)
@@ -188,16 +189,15 @@ class _Run:
         weights, network = self.at.weights, self.network
         trained = weights.values.clone()
         weights.values.copy_(weights.average)
-        if not self.recipe.frozen_norms:
-            parts = np.array_split(order[:_CALIBRATION_IMAGES], self.recipe.shards)
-            mine = parts[self.mine.start : self.mine.stop]
-            train = self._images("train", epoch)
-            recalibrate(network.replicas, train, mine, self.team, self.world)
+        parts = np.array_split(order[:_CALIBRATION_IMAGES], self.recipe.shards)
+        mine = parts[self.mine.start : self.mine.stop]
+        train = self._images("train", epoch)
+        recalibrate(network.replicas, train, mine, self.team, self.world)
         validation = self._images("validation", epoch)
         quality = validate(network.module, validation, self.team, self.world)
         state = {k: v.to("cpu", copy=True) for k, v in network.module.state_dict().items()}
         weights.values.copy_(trained)
-        network.train()
+        training_mode(network.module)
         return state, quality
 
     def record(self, epoch: Epoch, quality: Evaluation, seconds: float) -> None:

@@ -33,9 +33,7 @@ def loss(logits: Tensor, batch: Batch, recipe: Recipe) -> Tensor:
         recipe: for the label smoothing and the distillation.
     """
     logits = logits.float()
-    hard = functional.cross_entropy(
-        logits, batch.targets, label_smoothing=recipe.label_smoothing
-    )
+    hard = functional.cross_entropy(logits, batch.targets, label_smoothing=recipe.label_smoothing)
     if batch.taught is None or recipe.distillation is None:
         return hard
     weight = recipe.distillation.weight

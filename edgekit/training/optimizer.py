@@ -33,8 +33,12 @@ class Weights:
 
     def to(self, device: torch.device) -> Weights:
         """The same on a device."""
-        vectors = (self.values, self.velocity, self.average)
-        return Weights(*(vector.to(device) for vector in vectors), self.averaged)
+        return Weights(
+            self.values.to(device),
+            self.velocity.to(device),
+            self.average.to(device),
+            self.averaged,
+        )
 
 
 def update(

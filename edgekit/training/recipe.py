@@ -81,6 +81,8 @@ class Recipe:
         shift: furthest random shift, as a part of the image's side; edges are repeated.
         erase: side of the square that is greyed out in half of the images, as a part of the
             image's side (random erasing, Zhong et al. 2017); 0 erases nothing.
+        freeze_backbone: train the classifier alone; the other weights and BatchNorm's statistics
+            stay as they are.
         seed: of the initial weights, the order of the images and the augmentation.
         precision: "bf16-mixed" and "16-mixed" compute convolutions and matrix products in 16 bits;
             weights, gradients and updates stay float32 (Micikevicius et al. 2018,
@@ -109,6 +111,7 @@ class Recipe:
     flip: bool = True
     shift: float = 1 / 28
     erase: float = 0.0
+    freeze_backbone: bool = False
     seed: int = 0
     precision: Precision = "32-true"
     frozen_norms: bool = False
@@ -156,6 +159,14 @@ class Recipe:
             stages=(Stage(1.0, 1.0),),
             learning_rate=self.learning_rate / 6,
         )
+
+    def transfer(self, freeze_backbone: bool) -> Recipe:
+        """For a network with the weights of another task: as gentle, for all the epochs asked for.
+
+        Args:
+            freeze_backbone: train the classifier alone.
+        """
+        return replace(self.fine_tuning(), epochs=self.epochs, freeze_backbone=freeze_backbone)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the checkpoint and the cache key; `from_json` reads them back."""

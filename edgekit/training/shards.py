@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.training.flat import decayed, flatten
+from edgekit.training.frozen import freeze_backbone, freeze_norms, training_mode
 from edgekit.training.loss import Batch, loss
 from edgekit.training.recipe import Precision, Recipe
 from edgekit.training.threads import Team
@@ -29,22 +30,25 @@ class Shards:
 
     Args:
         module: becomes the first replica; its parameters become views of `values`.
-        recipe: for the number of shards, the loss and the precision.
+        recipe: for the number of shards, the loss, the precision, and what stays frozen.
         numbers: the shards to compute; by default all of the recipe's.
 
     Attributes:
         replicas: one a shard, the module given first.
-        values: the trained parameters, float32 (parameters,).
+        values: the trained parameters, float32 (parameters,), without those that are frozen.
         decayed: which of them weight decay acts on, see `flat.decayed`.
     """
 
     def __init__(self, module: nn.Module, recipe: Recipe, numbers: range | None = None) -> None:
         self._recipe = recipe
         self._numbers = range(recipe.shards) if numbers is None else numbers
-        _prepare(module, recipe)
+        if recipe.freeze_backbone:
+            freeze_backbone(module)
+        if recipe.frozen_norms:
+            freeze_norms(module)
+        _prepare(module)
         copies = [copy.deepcopy(module) for _ in self._numbers[1:]]
         self.replicas = [module, *copies]
-        self.train()
         self.decayed = decayed(module)
         self.values, gradient = flatten(module)
         self._gradients = [gradient, *(flatten(replica, self.values)[1] for replica in copies)]
@@ -53,14 +57,6 @@ class Shards:
     def module(self) -> nn.Module:
         """The first replica."""
         return self.replicas[0]
-
-    def train(self) -> None:
-        """Put all replicas into training mode, but for frozen BatchNorm layers."""
-        for replica in self.replicas:
-            replica.train()
-            if self._recipe.frozen_norms:
-                for layer in norms(replica):
-                    layer.eval()
 
     def gradient(self, team: Team, batch: Callable[[int], Batch]) -> tuple[float, Tensor]:
         """These shards' part of the mean loss of one batch, and of its gradient.
@@ -92,11 +88,6 @@ class Shards:
         return sum(losses) / self._recipe.shards, total
 
 
-def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
-    """The BatchNorm layers of a module."""
-    return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
-
-
 def _precision(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     if precision == "32-true":
         return nullcontext()
@@ -107,17 +98,16 @@ def _precision(precision: Precision, device: torch.device) -> AbstractContextMan
     return halves
 
 
-def _prepare(module: nn.Module, recipe: Recipe) -> None:
+def _prepare(module: nn.Module) -> None:
     """Make a module fit for training here: in place, without a change to what it computes.
 
     Dropout is switched off: the schedules are too short for it, and it draws from torch's global
     generator, in an order that depends on the threads.
     """
+    training_mode(module)
     for part in module.modules():
         if isinstance(part, nn.ReLU | nn.ReLU6 | nn.Hardtanh):
             # torch saves a clamp's input for the gradient: in place, it first copies it.
             part.inplace = False
         elif isinstance(part, nn.Dropout | nn.Dropout2d):
             part.p = 0.0
-        elif isinstance(part, nn.BatchNorm2d) and recipe.frozen_norms:
-            part.requires_grad_(False)

@@ -7,6 +7,7 @@ processes it has, up to the order in which gradients are added.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -37,9 +38,13 @@ class World:
         """The sum of all processes' tensors, which may overwrite the one given."""
         return tensor
 
-    def agreed(self, value: T) -> T:
-        """What the first process has; the others' values are not looked at."""
-        return value
+    def first(self, function: Callable[[], T]) -> T:
+        """What a function returns in the first process, the only one to call it.
+
+        Raises:
+            EdgekitError: what it raises there is raised everywhere.
+        """
+        return function()
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is set in some process."""

@@ -114,7 +114,7 @@ def _network() -> Any:
 
 def checkpoint(rng: random.Random) -> Mutant:
     """A checkpoint, loaded."""
-    from edgekit.models.module import load_weights
+    from edgekit.models.checkpoints import load_weights
 
     name, content = rng.choice(_checkpoints())
     data = mutate_bytes.mutate(content, rng)

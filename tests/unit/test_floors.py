@@ -19,6 +19,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "resources", "progress", "interruption", "__init__"), 0),
 }
 TORCH_ROOMS = (
+    "models/checkpoints.py",
     "models/module.py",
     "models/modules.py",
     "training/",

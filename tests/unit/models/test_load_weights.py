@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgekit.errors import InputError
-from edgekit.models.module import build, load_weights
+from edgekit.models.checkpoints import load_weights
+from edgekit.models.module import build
 from edgekit.models.registry import resolve
 
 
@@ -23,14 +24,18 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return list(a) == list(b) and all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "model_ema"])
 def test_pth_bare_or_wrapped(tmp_path: Path, wrapper: str | None) -> None:
     source = tiny().state_dict()
     nn.init.normal_(source["bn1.running_mean"])
     path = tmp_path / "weights.pth"
     torch.save({wrapper: source, "epoch": 3} if wrapper else source, path)
     module = tiny(alpha=0.25)
-    assert load_weights(module, path) == "Loaded weights.pth."
+    loaded = load_weights(module, path)
+    assert loaded.note == (
+        f"Loaded weights.pth ('{wrapper}')." if wrapper else "Loaded weights.pth."
+    )
+    assert not loaded.new_classifier
     assert same(module.state_dict(), source)
 
 
@@ -49,7 +54,9 @@ def test_a_classifier_of_another_size_starts_anew_and_is_told(tmp_path: Path) ->
     torch.save(source, path)
     module = tiny(classes=4)
     before = {key: value.clone() for key, value in module.state_dict().items()}
-    assert "starts anew" in load_weights(module, path)
+    loaded = load_weights(module, path)
+    assert loaded.new_classifier
+    assert "classifier is for 9 classes, not 4" in loaded.note
     after = module.state_dict()
     assert torch.equal(after["classifier.weight"], before["classifier.weight"])
     assert torch.equal(after["conv_stem.weight"], source["conv_stem.weight"])
@@ -58,7 +65,7 @@ def test_a_classifier_of_another_size_starts_anew_and_is_told(tmp_path: Path) ->
 def test_old_checkpoints_without_batch_counters_load(tmp_path: Path) -> None:
     source = {k: v for k, v in tiny().state_dict().items() if not k.endswith("batches_tracked")}
     torch.save(source, tmp_path / "old.pth")
-    assert load_weights(tiny(), tmp_path / "old.pth") == "Loaded old.pth."
+    assert load_weights(tiny(), tmp_path / "old.pth").note == "Loaded old.pth."
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -99,7 +106,7 @@ def test_integer_weights_are_refused(tmp_path: Path) -> None:
 def test_numbers_too_large_for_float32_are_refused(tmp_path: Path) -> None:
     source = {k: v.double() if v.is_floating_point() else v for k, v in tiny().state_dict().items()}
     torch.save(source, tmp_path / "double.pth")
-    assert load_weights(tiny(), tmp_path / "double.pth") == "Loaded double.pth."
+    assert load_weights(tiny(), tmp_path / "double.pth").note == "Loaded double.pth."
     source["classifier.bias"][0] = 1e300
     torch.save(source, tmp_path / "double.pth")
     with pytest.raises(InputError, match=r"classifier\.bias.*infinity"):

