@@ -17,6 +17,7 @@ from edgekit.errors import EdgekitError, unknown_name
 # Command -> (module, one line of help). The module holds a click command of the same name.
 _COMMANDS = {
     "build": ("edgekit.cli.build", "Train or load, quantize, verify and bundle a model."),
+    "train": ("edgekit.cli.train", "Train an architecture, on several devices too."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),

@@ -7,7 +7,8 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     position.safetensors          where a training stands that is not finished
     interrupted.safetensors       its averaged weights, if it was stopped
 
-Weights carry in their file which model they are of, for whoever takes the file elsewhere.
+Weights carry in their file which model they are of and which preprocessing they were trained with,
+for whoever takes the file elsewhere.
 Every file is written beside its place and moved there in one step: a killed program leaves the old
 file or the new one, and two programs that train the same do not disturb each other. Damaged files
 are refused, never used.
@@ -31,12 +32,14 @@ from torch import Tensor
 from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.interruption import held_back
 from edgekit.models.layers import PaddingMode
+from edgekit.preprocessing import Preprocessing
 from edgekit.resources import cache_dir
 from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
 from edgekit.training.records import EpochRecord, Position, Trained
 
-_MODEL = "model"  # of a training's origin, and in the weights' metadata
+_DESCRIPTION = "edgekit"  # the entry of a .safetensors' metadata
+_DESCRIBED = ("model", "preprocessing")  # of a training's origin
 _VECTORS = ("values", "velocity", "average")
 
 
@@ -137,32 +140,66 @@ def save_interrupted(folder: Folder, trained: Trained) -> Path:
     return folder.interrupted
 
 
-def padding_in(path: Path) -> PaddingMode | None:
-    """The padding of the network whose weights are in a file.
+def with_description(state: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
+    """A .safetensors file of weights that says what they are; `described` reads it back.
+
+    Args:
+        state: contiguous tensors on the CPU.
+        description: plain values; "model" and "preprocessing" are what `--weights` looks at.
+    """
+    # In one entry: safetensors writes several in an order that changes from run to run.
+    text = json.dumps(description, sort_keys=True)
+    content: bytes = safetensors.torch.save(dict(state), {_DESCRIPTION: text})
+    return content
+
+
+def described(path: Path) -> Mapping[str, Any]:
+    """What the weights in a file say of themselves, plain values.
 
     Returns:
-        None where the file does not say: not trained here, or unreadable (`load_weights` says so).
+        nothing where the file does not say: not trained here, or unreadable (`load_weights` says
+        so).
 
     Raises:
         InputError: what it says is damaged.
     """
     if path.suffix != ".safetensors":
-        return None
+        return {}
     try:
         with safetensors.safe_open(path, "pt") as file:
-            said = (file.metadata() or {}).get(_MODEL)
+            text = (file.metadata() or {}).get(_DESCRIPTION, "{}")
     except (OSError, safetensors.SafetensorError):
-        return None
-    if said is None:
-        return None
+        return {}
     try:
-        padding: PaddingMode = json.loads(said)["padding"]
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise InputError(
-            f"The description of the model in '{path}' is damaged ({error}).",
-            hint="Take the file as edgekit wrote it.",
-        ) from error
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _misdescribed(path, str(error)) from error
+    if not isinstance(description, dict):
+        raise _misdescribed(path, "it is no table")
+    return description
+
+
+def padding_in(path: Path) -> PaddingMode | None:
+    """The padding of the network whose weights are in a file; None where it does not say.
+
+    Raises:
+        InputError: what it says is damaged.
+    """
+    try:
+        padding: PaddingMode | None = described(path).get("model", {}).get("padding")
+    except AttributeError as error:
+        raise _misdescribed(path, "the model is no table") from error
     return padding
+
+
+def preprocessing_in(path: Path) -> Preprocessing | None:
+    """What the network was trained with whose weights are in a file; None where it does not say.
+
+    Raises:
+        InputError: what it says is damaged.
+    """
+    said = described(path).get("preprocessing")
+    return None if said is None else Preprocessing.from_json(said)
 
 
 def save_position(folder: Folder, position: Position) -> None:
@@ -208,11 +245,16 @@ def load_position(folder: Folder) -> Position | None:
 
 
 def _weights(folder: Folder, trained: Trained) -> bytes:
-    """The weights as a file that says which model they are of, where that is known."""
-    known = folder.origin.get(_MODEL)
-    metadata = None if known is None else {_MODEL: json.dumps(known, sort_keys=True)}
-    content: bytes = safetensors.torch.save(trained.state, metadata)
-    return content
+    """The weights as a file that says what they are, where that is known."""
+    known = {key: folder.origin[key] for key in _DESCRIBED if key in folder.origin}
+    return with_description(trained.state, known)
+
+
+def _misdescribed(path: Path, why: str) -> InputError:
+    return InputError(
+        f"The description of the model in '{path}' is damaged ({why}).",
+        hint="Take the file as edgekit wrote it.",
+    )
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -222,14 +264,21 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file in one step, creating its folder."""
+    write(path, data, hint="Set EDGEKIT_CACHE to a folder with room that can be written.")
+
+
+def write(path: Path, data: bytes, *, hint: str) -> None:
+    """Write a file in one step, creating its folder.
+
+    Raises:
+        OutputError: the disk is full or the place cannot be written.
+    """
     try:
         with held_back():
             _replace(path, data)
     except OSError as error:
         raise OutputError(
-            f"The checkpoint {path} cannot be written: {error.strerror}.",
-            hint="Set EDGEKIT_CACHE to a folder with room that can be written.",
+            f"The checkpoint {path} cannot be written: {error.strerror}.", hint=hint
         ) from error
 
 
@@ -241,6 +290,7 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             file.close()
+            Path(file.name).chmod(0o644)  # not the temporary file's: others may read
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)

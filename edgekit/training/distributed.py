@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import warnings
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from torch import Tensor
 
 from edgekit import extras
-from edgekit.errors import EdgekitError, MissingToolError
+from edgekit.errors import EdgekitError, InputError, MissingToolError
 from edgekit.training.distribution import Distribution
 from edgekit.training.world import ALONE, World
 
@@ -96,6 +97,22 @@ def join(distribution: Distribution) -> World:
     with _together():
         fabric.launch()
     return Together(fabric, distribution.devices)
+
+
+@contextlib.contextmanager
+def first_speaks(world: World) -> Iterator[World]:
+    """The world, in which an error that all processes meet is raised by the first one only.
+
+    The others leave in silence, with exit code 0: Fabric kills the first one when another fails,
+    which might still have a checkpoint to write. A picture that cannot be read is one process's own
+    trouble, and told by it.
+    """
+    try:
+        yield world
+    except EdgekitError as error:
+        if world.rank and not isinstance(error, InputError):
+            sys.exit(0)
+        raise
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from edgekit.data import Split
 from edgekit.errors import InputError
 from edgekit.preprocessing import Preprocessing
 from edgekit.training.frozen import norms, training_mode
-from edgekit.training.images import Images, Indices
+from edgekit.training.images import CPU, Images, Indices
 from edgekit.training.threads import Team, cores
 from edgekit.training.world import ALONE, World
 
@@ -38,7 +38,12 @@ class Evaluation:
 
 
 def evaluate(
-    module: nn.Module, split: Split, preprocessing: Preprocessing, *, threads: int | None = None
+    module: nn.Module,
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    threads: int | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Run a module over a split, in evaluation mode.
 
@@ -47,18 +52,20 @@ def evaluate(
         split: at least one image.
         preprocessing: at the network's resolution.
         threads: that compute, by default all cores.
+        world: the processes that share the images.
 
     Raises:
         InputError: the split is empty.
     """
     if not len(split):
         raise InputError("There are no images to evaluate on.")
-    threads = threads or cores()
+    threads = threads or max(1, cores() // world.neighbours)
     training = module.training
     with Team(threads, shards=threads) as team:
-        logits = predict(module, Images(split, preprocessing), team)
-    module.train(training)
-    return score(logits, split.targets)
+        images = Images(split, preprocessing, world.device)
+        found = validate(module.to(world.device), images, team, world)
+    module.train(training).to(CPU)
+    return found
 
 
 def predict(
@@ -82,7 +89,9 @@ def predict(
 def validate(module: nn.Module, images: Images, team: Team, world: World) -> Evaluation:
     """`score` of all images, each process looking at its part of them."""
     part = np.array_split(np.arange(len(images)), world.size)[world.rank]
-    mine = score(predict(module, images, team, part), images.targets[part])
+    mine = Evaluation(0, 0.0, 0.0)
+    if len(part):
+        mine = score(predict(module, images, team, part), images.targets[part])
     if world.size == 1:
         return mine
     sums = torch.tensor([1.0, mine.top1, mine.loss], dtype=torch.float64) * mine.images

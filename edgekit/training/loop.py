@@ -78,7 +78,7 @@ def fit(
     """
     if (teacher is None) != (recipe.distillation is None):
         raise UsageError("A teacher and a recipe with a distillation come together.")
-    epochs = _planned(dataset, preprocessing, recipe, world)
+    epochs = _planned(dataset, preprocessing, recipe)
     threads = threads or _threads(module, preprocessing, recipe, epochs[0], world)
     save = save or (lambda position: None)
     with Team(threads, recipe.shards) as team, Interrupt() as interrupt:
@@ -221,14 +221,12 @@ class _Run:
         return Images(self.splits[split], contract, self.world.device)
 
 
-def _planned(
-    dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe, world: World
-) -> tuple[Epoch, ...]:
+def _planned(dataset: Dataset, preprocessing: Preprocessing, recipe: Recipe) -> tuple[Epoch, ...]:
     train, validation = len(dataset.splits["train"]), len(dataset.splits["validation"])
-    if train < recipe.shards * _MIN_SHARD or validation < world.size:
+    if train < recipe.shards * _MIN_SHARD or not validation:
         raise InputError(
             f"{train} training and {validation} validation images are too few to train with.",
-            hint=f"Give at least {recipe.shards * _MIN_SHARD} and {world.size}.",
+            hint=f"Give at least {recipe.shards * _MIN_SHARD} and 1.",
         )
     return plan(recipe, train, preprocessing.height, preprocessing.width)
 
