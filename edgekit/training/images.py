@@ -42,6 +42,10 @@ class Images:
         """uint8 (len(indices), height, width, channels)."""
         return self.split.pixels(indices, self.preprocessing)
 
+    def prefetch(self, indices: Indices) -> None:
+        """Begin to decode what `pixels` will be asked for next, all of it."""
+        self.split.prefetch(indices, self.preprocessing)
+
     def tensor(self, pixels: npt.NDArray[np.uint8]) -> Tensor:
         """uint8 (n, height, width, channels) -> float32 (n, channels, height, width).
 

@@ -144,7 +144,10 @@ class _Run:
         if step == 0 and epoch.first_of_size:
             self.at.weights.averaged = 0  # weights for another resolution would spoil the mean
         images = self._images("train", epoch)
-        parts = np.split(order[step * epoch.batch : (step + 1) * epoch.batch], self.recipe.shards)
+        parts = self._parts(epoch, step, order)
+        if step + 1 < epoch.steps:
+            following = self._parts(epoch, step + 1, order)
+            images.prefetch(np.concatenate([following[shard] for shard in self.mine]))
 
         def batch(shard: int) -> Batch:
             rng = np.random.default_rng([self.recipe.seed, epoch.number, step, shard + 1])
@@ -171,6 +174,11 @@ class _Run:
         self.team.run(
             lambda: update(self.at.weights, gradient, self.network.decayed, rate, self.recipe)
         )
+
+    def _parts(self, epoch: Epoch, step: int, order: Indices) -> list[Indices]:
+        """The images of one step, by shard."""
+        batch = order[step * epoch.batch : (step + 1) * epoch.batch]
+        return np.split(batch, self.recipe.shards)
 
     def _total(self, loss: float, gradient: Tensor) -> tuple[float, Tensor]:
         """Loss and gradient of the whole batch, from this process's part of them."""
