@@ -75,7 +75,7 @@ START = (
     click.option(
         "--freeze-norms",
         is_flag=True,
-        help="BatchNorm keeps the statistics, scales and offsets it starts with.",
+        help="BatchNorm keeps the statistics, scales and offsets of the loaded --weights.",
     ),
     click.option(
         "--padding",

@@ -61,7 +61,7 @@ class Training:
 
     def __post_init__(self) -> None:
         if self.weights is None:
-            for option in ("fine_tune", "freeze_backbone"):
+            for option in ("fine_tune", "freeze_backbone", "freeze_norms"):
                 self._refuse((option,), "goes on from weights: give them with --weights")
         if (self.teacher is None) != (self.teacher_weights is None):
             raise UsageError("--teacher ARCH and --teacher-weights FILE come together.")
