@@ -30,6 +30,7 @@ Examples:
   edgekit build mobilenet_v1 --alpha 0.5 --resolution 96 --target tflm --board nucleo_h743zi
   edgekit build mobilenet_v1 --alpha 0.25 --data photos/ --target rpi --max-drop 1 --json
   edgekit build mobilenet_v2 --weights imagenet --freeze-backbone --data photos/ --target coral
+  edgekit build efficientnet_b0 --phi -2 --target rpi
   edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
       --target coral
   edgekit build --model keywords_int8.tflite --target tflm

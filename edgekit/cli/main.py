@@ -19,6 +19,7 @@ _COMMANDS = {
     "build": ("edgekit.cli.build", "Train or load, quantize, verify and bundle a model."),
     "train": ("edgekit.cli.train", "Train an architecture, on several devices too."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
+    "scale": ("edgekit.cli.scale", "Scale EfficientNet by a compound coefficient."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),
     "predict": ("edgekit.cli.predict", "Classify pictures with a bundle."),

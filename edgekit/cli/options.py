@@ -42,6 +42,9 @@ NETWORK = (
         "--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier."
     ),
     click.option("--resolution", type=int, help="Input height and width in pixels, not --rho."),
+    click.option(
+        "--phi", type=float, help="Compound scaling of efficientnet_b0, see `edgekit scale`."
+    ),
 )
 
 DATA = (

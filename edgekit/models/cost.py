@@ -1,6 +1,6 @@
 """Parameters and multiply-accumulates of a model, layer by layer, from its tree (no torch).
 
-Enters a `ModelSpec`, leaves a `Cost`. Counted are trainable parameters (weights, biases,
+Enters a `ModelSpec` or a tree, leaves a `Cost`. Counted are trainable parameters (weights, biases,
 BatchNorm's gamma and beta) and the MACs of convolutions and matrix products, as in the MobileNet
 papers.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from edgekit.models.layers import Shape, walk
+from edgekit.models.layers import Layer, Shape, walk
 from edgekit.models.spec import ModelSpec
 
 
@@ -53,6 +53,11 @@ class Cost:
 
 def cost(spec: ModelSpec) -> Cost:
     """The cost of a model, in execution order."""
+    return tree_cost(spec.layers, spec.input_shape[1:])
+
+
+def tree_cost(tree: Layer, input_shape: Shape) -> Cost:
+    """The cost of a tree that reads samples of (channels, height, width)."""
     return Cost(
         tuple(
             LayerCost(
@@ -63,6 +68,6 @@ def cost(spec: ModelSpec) -> Cost:
                 params=sum(map(prod, layer.parameters(shape).values())),
                 macs=layer.macs(shape),
             )
-            for name, layer, shape in walk(spec.layers, spec.input_shape[1:])
+            for name, layer, shape in walk(tree, input_shape)
         )
     )

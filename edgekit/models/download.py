@@ -101,6 +101,7 @@ def _received(url: str, progress: Progress) -> Iterator[bytes]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, HTTPError):
+        error.close()
         return f"the server answers {error.code}"
     return str(getattr(error, "reason", error)) or type(error).__name__
 

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from edgekit.errors import UsageError
 
-# torchvision's newest weights of each architecture (its `DEFAULT`), as torchvision 0.28 lists
+# torchvision's newest weights of each architecture (its `DEFAULT`), as torchvision 0.29.1 lists
 # them. The last eight characters of a name are the first of the file's SHA-256.
 TORCHVISION = {
     "mobilenet_v2": "mobilenet_v2-7ebf99e0.pth",

@@ -20,6 +20,7 @@ from edgekit.errors import UsageError, unknown_name
 from edgekit.models import families
 from edgekit.models.cost import cost
 from edgekit.models.layers import Layer, PaddingMode, Shape, walk
+from edgekit.models.scaling import scaled
 from edgekit.models.spec import INPUT_CHANNELS, Architecture, ModelSpec
 
 # The published resolutions 128, 160, 192 and 224 lie 32 apart: the product of the usual strides.
@@ -62,6 +63,7 @@ def resolve(
     resolution: int | None = None,
     classes: int = 1000,
     padding: PaddingMode = "same",
+    phi: float | None = None,
 ) -> ModelSpec:
     """The model a user asked for.
 
@@ -72,12 +74,13 @@ def resolve(
         resolution: height and width in pixels; overrides rho, which then follows from it.
         classes: outputs of the classifier, at least 2.
         padding: "same" (TFLite) or "torch" (torchvision's and timm's checkpoints).
+        phi: compound coefficient, for an architecture that is scaled by one (see `scaling`).
 
     Raises:
         UsageError: a value is unknown, out of range, not finite, leaves a layer without channels,
             or makes a map smaller than the stride that is to halve it.
     """
-    architecture = get(arch)
+    architecture = get(arch) if phi is None else scaled(get(arch), phi)
     if padding not in get_args(PaddingMode):
         raise unknown_name("padding", padding, get_args(PaddingMode))
     _check_multiplier("alpha", alpha, "0.25 to 1.4")
@@ -100,6 +103,7 @@ def resolve(
         padding=padding,
         mean=architecture.mean,
         std=architecture.std,
+        phi=None if phi is None else float(phi),
         layers=tree,
     )
 

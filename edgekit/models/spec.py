@@ -13,6 +13,9 @@ from typing import Any
 from edgekit.models.layers import Layer, PaddingMode
 
 INPUT_CHANNELS = 3
+# Of ImageNet's pixels, as torchvision's and timm's checkpoints expect, in pixel units.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Architecture:
         source: the paper, and the implementation the names follow.
         published_padding: what its published PyTorch checkpoints were trained with: "torch", or
             "same" where they were converted from TensorFlow.
+        compound: (width, depth, resolution) -> the same design at those; None where it is not
+            scaled so (see `scaling`).
     """
 
     name: str
@@ -41,6 +46,7 @@ class Architecture:
     std: tuple[float, float, float]
     source: str
     published_padding: PaddingMode = "torch"
+    compound: Callable[[float, float, int], Architecture] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class ModelSpec:
         classes: outputs of the classifier.
         padding: "same" as TFLite pads, "torch" as torchvision's and timm's checkpoints expect.
         mean, std: the published preprocessing, in pixel units.
+        phi: the compound coefficient the architecture was scaled by; None if it was not.
         layers: the tree; it follows from the other fields, so a changed spec comes from
             `registry.resolve`, never from `dataclasses.replace`.
     """
@@ -67,6 +74,7 @@ class ModelSpec:
     padding: PaddingMode
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    phi: float | None
     layers: Layer = field(repr=False, compare=False)
 
     @property
@@ -83,4 +91,5 @@ class ModelSpec:
             "resolution": self.resolution,
             "classes": self.classes,
             "padding": self.padding,
+            **({} if self.phi is None else {"phi": self.phi}),
         }

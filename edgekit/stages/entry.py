@@ -64,9 +64,10 @@ def entry_name(request: Request, spec: ModelSpec | None) -> str:
 
 
 def network_name(request: Training, spec: ModelSpec) -> str:
-    """ARCH_ALPHA_RESOLUTION, and what was pruned."""
+    """ARCH_ALPHA_RESOLUTION, how it was scaled, and what was pruned."""
+    scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
     pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
-    return f"{spec.arch}_{spec.alpha}_{spec.resolution}{pruned}"
+    return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
 
 
 def resolve(request: Training, material: Material) -> ModelSpec | None:
@@ -84,6 +85,7 @@ def resolve(request: Training, material: Material) -> ModelSpec | None:
         request.resolution,
         len(material.dataset.labels),
         request.padding or padding_of(request.weights, registry.get(request.arch)),
+        request.phi,
     )
 
 

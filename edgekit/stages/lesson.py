@@ -99,6 +99,7 @@ def _teacher(
         request.teacher,
         request.teacher_alpha or model.get("alpha", 1.0),
         resolution=model.get("resolution"),
+        phi=model.get("phi"),
         classes=len(dataset.labels),
         padding=padding_of(request.teacher_weights, registry.get(request.teacher)),
     )

@@ -83,6 +83,11 @@ def located(weights: Path, spec: ModelSpec, progress: Progress) -> Path:
     """
     if weights != IMAGENET:
         return weights
+    if spec.phi is not None:
+        raise UsageError(
+            f"There are no ImageNet weights of {spec.arch} scaled by --phi.",
+            hint="Leave --phi out, or give a checkpoint of this network (--weights FILE).",
+        )
     published = imagenet(spec.arch, spec.alpha)
     if published.package is None:
         return _downloaded(published, progress)

@@ -15,9 +15,19 @@ from edgekit.training.distribution import Distribution
 from edgekit.training.recipe import Precision
 
 _TEACHER = ("teacher_alpha", "temperature", "distill_weight")
-_TRAINING = (
-    *("weights", "fine_tune", "freeze_backbone", "freeze_norms", "epochs", "retrain", "resume"),
-    *("prune", "teacher", "teacher_weights", *_TEACHER),
+_ARCHITECTURE = (
+    "phi",
+    "weights",
+    "fine_tune",
+    "freeze_backbone",
+    "freeze_norms",
+    "teacher",
+    "teacher_weights",
+    *_TEACHER,
+    "epochs",
+    "retrain",
+    "resume",
+    "prune",
 )
 IMAGENET = Path("imagenet")  # for `weights`: the published ones, see `models.published`
 _PICTURES = ("mean", "std", "color", "resize")
@@ -35,6 +45,7 @@ class Training:
     alpha: float = 1.0
     rho: float = 1.0
     resolution: int | None = None
+    phi: float | None = None
     data: str | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
@@ -105,7 +116,7 @@ class Request(Training):
                 hint="edgekit models lists the architectures.",
             )
         if self.model is not None:
-            self._refuse(_TRAINING, "needs an architecture, not a ready --model")
+            self._refuse(_ARCHITECTURE, "needs an architecture, not a ready --model")
         super().__post_init__()
         if self.data is not None and self.samples is not None:
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")

@@ -3,8 +3,8 @@
 A graph and a `ModelSpec` enter; a state dict of float32 arrays leaves. The file's layers with
 weights are taken in the order they are computed, and each must have the kernel and the stride of
 the architecture's layer in its place. What a converter folded away comes back as a BatchNorm that
-changes nothing but adds the layer's bias. Refused: files of another architecture, and networks with
-a BatchNorm that no convolution precedes, which no converter can fold.
+changes nothing but adds the layer's bias. Refused: files of another architecture, and networks for
+which this could go wrong unnoticed, see `_require_plain`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph.ir import Graph, Tensor
 from edgekit.graph.ops import Conv2D, DepthwiseConv2D, FullyConnected
 from edgekit.graph.verify import describe
-from edgekit.models.layers import BatchNorm, Conv, Layer, Linear, Shape, walk
+from edgekit.models.blocks import Residual
+from edgekit.models.layers import Activation, BatchNorm, Conv, Layer, Linear, Shape, walk
 from edgekit.models.spec import ModelSpec
 
 Floats = npt.NDArray[np.float32]
@@ -46,8 +47,9 @@ def state_of(graph: Graph, spec: ModelSpec) -> dict[str, Floats]:
 
     Raises:
         InputError: the file is of another architecture; the message names the first difference.
-        UnsupportedError: the architecture keeps a BatchNorm that cannot be folded.
+        UnsupportedError: the architecture's weights cannot be told from such a file.
     """
+    _require_plain(spec)
     layers = [
         (name, layer, shape)
         for name, layer, shape in walk(spec.layers, spec.input_shape[1:])
@@ -64,8 +66,7 @@ def state_of(graph: Graph, spec: ModelSpec) -> dict[str, Floats]:
     state: dict[str, Floats] = {}
     for i, (name, layer, shape) in enumerate(layers):
         if isinstance(layer, BatchNorm):
-            _require_foldable(spec, name, layers[i - 1][1] if i else None)
-            continue
+            continue  # came with its convolution
         weights = next(rest)
         if isinstance(layer, Linear):
             weights = _classifier(weights, layer)
@@ -77,6 +78,37 @@ def state_of(graph: Graph, spec: ModelSpec) -> dict[str, Floats]:
             after, norm, _ = layers[i + 1]
             state |= _adding(after, norm, weights.bias)
     return state
+
+
+def _require_plain(spec: ModelSpec) -> None:
+    """Refuse networks whose converted form may have other weights, or the same in another order.
+
+    Converters move the constants of hard-sigmoid and hard-swish into the layers beside them; which
+    of two convolutions side by side comes first is up to them; and a BatchNorm that no convolution
+    precedes stays, as a multiplication and an addition.
+    """
+    why = None
+    before: Layer | None = None
+    for name, layer, _ in walk(spec.layers, spec.input_shape[1:]):
+        if isinstance(layer, Activation) and layer.kind.startswith("hard_"):
+            why = why or f"a converter may move constants of '{name}' into other layers"
+        if isinstance(layer, BatchNorm) and not (isinstance(before, Conv) and not before.bias):
+            why = why or f"no convolution precedes its BatchNorm '{name}'"
+        before = layer
+    if _has_shortcut(spec.layers, spec.input_shape[1:]):
+        why = why or "the order of its shortcuts' convolutions is not known"
+    if why:
+        raise UnsupportedError(
+            f"The weights of {spec.arch} cannot be taken from a .tflite file: {why}.",
+            hint="Give a checkpoint: .pth or .safetensors.",
+        )
+
+
+def _has_shortcut(layer: Layer, shape: Shape) -> bool:
+    """Whether some residual block has layers on either way."""
+    if isinstance(layer, Residual) and layer.shortcut:
+        return True
+    return any(_has_shortcut(part, at) for _, part, at in layer.children(shape))
 
 
 def _given(graph: Graph) -> Iterator[_Weights]:
@@ -107,15 +139,6 @@ def _real(tensor: Tensor) -> Floats:
     zero_points = tensor.quantization.zero_points.reshape(shape)
     scales = tensor.quantization.scales.astype(np.float64).reshape(shape)
     return (scales * (tensor.data.astype(np.int64) - zero_points)).astype(np.float32)
-
-
-def _require_foldable(spec: ModelSpec, name: str, before: Layer | None) -> None:
-    if not isinstance(before, Conv) or before.bias:
-        raise UnsupportedError(
-            f"The weights of {spec.arch} cannot be taken from a .tflite file: no convolution "
-            f"precedes its BatchNorm '{name}'.",
-            hint="Give a checkpoint: .pth or .safetensors.",
-        )
 
 
 def _adding(name: str, norm: Layer, bias: Floats) -> dict[str, Floats]:

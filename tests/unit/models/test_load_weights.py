@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from pickle import dumps
 
@@ -168,3 +169,52 @@ def test_what_is_no_state_dict_or_no_file_is_refused(tmp_path: Path) -> None:
         load_weights(tiny(), tmp_path / "list.pth")
     with pytest.raises(InputError, match="no checkpoint"):
         load_weights(tiny(), tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_prefixes_of_wrapper_modules_are_taken_off(tmp_path: Path, prefix: str) -> None:
+    source = tiny().state_dict()
+    torch.save({prefix + key: value for key, value in source.items()}, tmp_path / "wrapped.pth")
+    module = tiny()
+    nn.init.zeros_(module.get_parameter("conv_stem.weight"))
+    load_weights(module, tmp_path / "wrapped.pth")
+    assert same(module.state_dict(), source)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("suffix", ["pt", "bin", "safetensors"])
+def test_half_precision_is_read_as_float32(tmp_path: Path, kind: torch.dtype, suffix: str) -> None:
+    source = {k: v.to(kind) if v.is_floating_point() else v for k, v in tiny().state_dict().items()}
+    path = tmp_path / f"half.{suffix}"
+    save_file(source, path) if suffix == "safetensors" else torch.save(source, path)
+    module = tiny()
+    load_weights(module, path)
+    weight = module.state_dict()["conv_stem.weight"]
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, source["conv_stem.weight"].float())
+
+
+@pytest.mark.slow
+def test_files_of_older_densenets_load(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        module = build(resolve("densenet121", resolution=32, classes=4))
+    module = module.to_empty(device="cpu")
+    for value in module.state_dict().values():
+        value.fill_(1)
+    source = {
+        re.sub(r"(denselayer\d+\.\w+)([12]\.)", r"\1.\2", key): value
+        for key, value in module.state_dict().items()
+    }
+    assert source.keys() != module.state_dict().keys()
+    torch.save(source, tmp_path / "old.pth")
+    assert load_weights(module, tmp_path / "old.pth").note == "Loaded old.pth."
+
+
+def test_a_deeper_network_of_the_same_widths_is_recognised(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        deeper = build(resolve("resnet56", resolution=32, classes=7)).to_empty(device="cpu")
+    torch.save(deeper.state_dict(), tmp_path / "deeper.pth")
+    module = build(resolve("resnet20", resolution=32, classes=4))
+    with pytest.raises(InputError, match=r"is not expected; .* more") as caught:
+        load_weights(module, tmp_path / "deeper.pth")
+    assert caught.value.hint == "It looks like resnet56 with alpha 1."

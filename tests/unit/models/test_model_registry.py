@@ -118,3 +118,15 @@ def test_published_widths_all_resolve() -> None:
     for name in names():
         for alpha in get(name).alphas:
             assert resolve(name, alpha).alpha == alpha
+
+
+def test_every_published_network_is_recognised_with_any_number_of_classes() -> None:
+    for name in names():
+        for alpha in get(name).alphas:
+            spec = resolve(name, alpha, classes=7)
+            shapes = {
+                f"{layer_name}.{suffix}": shape
+                for layer_name, layer, at in walk(spec.layers, spec.input_shape[1:])
+                for suffix, shape in layer.parameters(at).items()
+            }
+            assert recognise(shapes) == f"{name} with alpha {alpha:g}"
