@@ -93,6 +93,7 @@ def _teacher(
     from edgekit.training.teacher import Teacher
 
     assert request.teacher is not None and request.teacher_weights is not None
+    padding = padding_of(request.teacher_weights, registry.get(request.teacher))
     said = described(request.teacher_weights)
     model = said.get("model", {})
     spec = registry.resolve(
@@ -101,7 +102,7 @@ def _teacher(
         resolution=model.get("resolution"),
         phi=model.get("phi"),
         classes=len(dataset.labels),
-        padding=padding_of(request.teacher_weights, registry.get(request.teacher)),
+        padding=padding,
     )
     _check_labels(request.teacher_weights, said.get("labels"), dataset)
     path = located(request.teacher_weights, spec, progress)

@@ -185,10 +185,13 @@ def padding_in(path: Path) -> PaddingMode | None:
     Raises:
         InputError: what it says is damaged.
     """
+    model = described(path).get("model")
+    if model is None:
+        return None
     try:
-        padding: PaddingMode | None = described(path).get("model", {}).get("padding")
-    except AttributeError as error:
-        raise _misdescribed(path, "the model is no table") from error
+        padding: PaddingMode = model["padding"]
+    except (KeyError, TypeError) as error:
+        raise _misdescribed(path, "the model has no padding") from error
     return padding
 
 
