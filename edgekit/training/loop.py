@@ -146,21 +146,13 @@ class _Run:
         images = self._images("train", epoch)
         parts = self._parts(epoch, step, order)
         if step + 1 < epoch.steps:
-            following = self._parts(epoch, step + 1, order)
-            images.prefetch(np.concatenate([following[shard] for shard in self.mine]))
-
-        def batch(shard: int) -> Batch:
-            rng = np.random.default_rng([self.recipe.seed, epoch.number, step, shard + 1])
-            chosen = parts[shard]
-            changes = draw(len(chosen), (epoch.height, epoch.width), self.recipe, rng)
-            inputs = images.tensor(augment(images.pixels(chosen), changes))
-            targets = torch.from_numpy(images.targets[chosen]).to(self.world.device)
-            if self.teacher is None:
-                return Batch(inputs, targets)
-            taught = self.teacher.logits(images.split, chosen, changes, self.world.device)
-            return Batch(inputs, targets, taught)
-
-        loss, gradient = self._total(*self.network.gradient(self.team, batch))
+            self._prefetch(images, self._parts(epoch, step + 1, order))
+        loss, gradient = self._total(
+            *self.network.gradient(
+                self.team,
+                lambda shard: self._batch(images, parts[shard], (epoch.number, step, shard + 1)),
+            )
+        )
         rate = learning_rate(self.recipe, epoch, step)
         if not math.isfinite(loss):
             raise EdgekitError(
@@ -179,6 +171,31 @@ class _Run:
         """The images of one step, by shard."""
         batch = order[step * epoch.batch : (step + 1) * epoch.batch]
         return np.split(batch, self.recipe.shards)
+
+    def _prefetch(self, images: Images, parts: list[Indices]) -> None:
+        """Begin to decode this process's part of a batch, for the student and its teacher."""
+        indices = np.concatenate([parts[shard] for shard in self.mine])
+        images.prefetch(indices)
+        if self.teacher is not None:
+            images.split.prefetch(indices, self.teacher.preprocessing)
+
+    def _batch(self, images: Images, indices: Indices, draws: tuple[int, int, int]) -> Batch:
+        """The images of one shard, as they are seen once.
+
+        Args:
+            images: at the epoch's resolution.
+            indices: of the shard.
+            draws: (epoch, step, shard), which with the recipe's seed decide the augmentation.
+        """
+        rng = np.random.default_rng([self.recipe.seed, *draws])
+        size = images.preprocessing.height, images.preprocessing.width
+        changes = draw(len(indices), size, self.recipe, rng)
+        inputs = images.tensor(augment(images.pixels(indices), changes))
+        targets = torch.from_numpy(images.targets[indices]).to(self.world.device)
+        if self.teacher is None:
+            return Batch(inputs, targets)
+        taught = self.teacher.logits(images.split, indices, changes, self.world.device)
+        return Batch(inputs, targets, taught)
 
     def _total(self, loss: float, gradient: Tensor) -> tuple[float, Tensor]:
         """Loss and gradient of the whole batch, from this process's part of them."""
