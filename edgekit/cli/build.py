@@ -9,17 +9,18 @@ from typing import Any
 import click
 
 from edgekit.cli.console import print_result, progress_bars
+from edgekit.cli.options import (
+    CACHE,
+    DATA,
+    NETWORK,
+    PICTURES,
+    PRINTING,
+    START,
+    TEACHER,
+    TRAINING,
+    options,
+)
 from edgekit.errors import AccuracyDropError
-
-
-def _numbers(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[float, ...] | None:
-    """ "1,2.5" -> (1.0, 2.5)."""
-    try:
-        return None if value is None else tuple(float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is not a list of numbers") from None
 
 
 @click.command(
@@ -43,30 +44,14 @@ Examples:
 )
 @click.option("--target", required=True, help="What to build for: coral, rpi or tflm.")
 @click.option("--board", help="Which board; the target's usual one if not given.")
-@click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier.")
-@click.option("--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier.")
-@click.option("--resolution", type=int, help="Input height and width in pixels, instead of --rho.")
-@click.option("--phi", type=float, help="Compound scaling of efficientnet_b0, see `edgekit scale`.")
-@click.option("--data", help="Folder of class folders, or 'fashion_mnist'. Default: embedded set.")
+@options(NETWORK, DATA)
 @click.option(
     "--samples",
     type=click.Path(path_type=Path),
     help="A .npy of inputs (n, ...) to calibrate a --model that reads no pictures.",
 )
 @click.option("--labels", type=click.Path(path_type=Path), help="Class names, one a line.")
-@click.option(
-    "--mean",
-    callback=_numbers,
-    metavar="N,..",
-    help="Of the pictures' pixels (0..255), 1 or 3 numbers.",
-)
-@click.option("--std", callback=_numbers, metavar="N,..", help="Their deviation, likewise.")
-@click.option("--color", type=click.Choice(["RGB", "BGR", "L"]), help="Channel order.")
-@click.option(
-    "--resize",
-    type=click.Choice(["stretch", "center_crop"]),
-    help="How a picture gets the network's size.",
-)
+@options(PICTURES)
 @click.option(
     "--weights",
     type=click.Path(path_type=Path),
@@ -74,26 +59,7 @@ Examples:
     "another number of classes the classifier is replaced and the network fine-tuned.",
 )
 @click.option("--fine-tune", is_flag=True, help="Train the loaded --weights further in any case.")
-@click.option(
-    "--freeze-backbone",
-    is_flag=True,
-    help="Train the classifier of the loaded --weights alone.",
-)
-@click.option(
-    "--padding",
-    type=click.Choice(["same", "torch"]),
-    help="TFLite's, or the symmetric one of most PyTorch checkpoints. Default: that of the "
-    "--weights; TFLite's without.",
-)
-@click.option(
-    "--prune",
-    type=float,
-    metavar="RATIO",
-    help="Remove this share of the channels, in multiples of 8, then train a little further.",
-)
-@click.option("--epochs", type=click.IntRange(1), help="Training epochs.")
-@click.option("--threads", type=click.IntRange(1), help="Default: the faster of 1 and all.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of every random choice.")
+@options(START, TEACHER, TRAINING)
 @click.option(
     "--calibration-images",
     type=int,
@@ -109,13 +75,11 @@ Examples:
     metavar="PTS",
     help="Fail (exit 6) when int8 costs more points than this on the validation split.",
 )
-@click.option("--retrain", is_flag=True, help="Train even if the same training was done before.")
-@click.option("--resume", is_flag=True, help="Go on with the interrupted training.")
+@options(CACHE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout.")
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@options(PRINTING)
 def build(as_json: bool, quiet: bool, **request: Any) -> None:
     """Train or load ARCH (or take --model), quantize to int8, verify, and bundle for a target."""
     from edgekit.pipeline import Request

@@ -19,6 +19,7 @@ from edgekit.interruption import exit_code, ignore_signals, stoppable
 # Command -> (module, one line of help). The module holds a click command of the same name.
 _COMMANDS = {
     "build": ("edgekit.cli.build", "Train or load, quantize, verify and bundle a model."),
+    "train": ("edgekit.cli.train", "Train an architecture, on several devices too."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
     "analyze": ("edgekit.cli.analyze", "Layers, cost and memory of a network, untrained."),
     "scale": ("edgekit.cli.scale", "Scale EfficientNet by a compound coefficient."),

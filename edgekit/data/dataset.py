@@ -34,6 +34,9 @@ class Split(Protocol):
     def pixels(self, indices: Indices, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
         """Pictures as the network sees them, uint8 (len(indices), height, width, channels)."""
 
+    def prefetch(self, indices: Indices, preprocessing: Preprocessing) -> None:
+        """Get ready for `pixels` of these, in the background where that saves time."""
+
     def name(self, index: int) -> str:
         """What identifies this picture in its source."""
 
@@ -96,6 +99,9 @@ class ArraySplit:
     def pixels(self, indices: Indices, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
         """Pictures as the network sees them, uint8 (len(indices), height, width, channels)."""
         return preprocessing.stack([Image.fromarray(self._images[index]) for index in indices])
+
+    def prefetch(self, indices: Indices, preprocessing: Preprocessing) -> None:
+        """Nothing: the pictures are in memory."""
 
     def name(self, index: int) -> str:
         """What identifies this picture in its source."""

@@ -2,6 +2,7 @@
 
 Decoding a photograph takes milliseconds, a hundred times what training takes to read it; so what
 was decoded is kept at network size, up to a fixed number of bytes, and the rest is decoded again.
+Who knows which pictures come next can have them decoded meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +25,7 @@ CACHE_BYTES = 512 << 20  # 10,900 pictures of 128x128x3
 _THREADS = min(8, os.cpu_count() or 1)  # more only hold more photographs in memory
 
 _Key = tuple[str, tuple[object, ...]]
+_Pixels = npt.NDArray[np.uint8]
 
 
 class PixelCache:
@@ -80,6 +82,10 @@ class FolderSplit:
         self._names = names
         self._targets = targets
         self._cache = cache
+        # Threads start with the first picture. Pillow decodes outside the interpreter lock.
+        self._pool = ThreadPoolExecutor(_THREADS, "edgekit-decoding")
+        self._ahead: dict[_Key, Future[_Pixels]] = {}
+        self._lock = Lock()
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:
@@ -96,24 +102,41 @@ class FolderSplit:
             InputError: a picture cannot be decoded, naming it.
         """
         out = np.empty((len(indices), *preprocessing.shape), np.uint8)
-        missing: list[tuple[int, _Key]] = []
-        for row, index in enumerate(indices):
-            key = (self._names[index], _geometry(preprocessing))
-            kept = self._cache.get(key)
-            if kept is None:
-                missing.append((row, key))
-            else:
-                out[row] = kept
-
-        def decode(entry: tuple[int, _Key]) -> None:
-            row, key = entry
-            out[row] = preprocessing.pixels(read_picture(self._root / key[0]))
-            self._cache.put(key, out[row].copy())
-
-        if missing:
-            with ThreadPoolExecutor(min(len(missing), _THREADS)) as pool:
-                list(pool.map(decode, missing))  # Pillow decodes outside the interpreter lock
+        wanted = [(self._names[index], _geometry(preprocessing)) for index in indices]
+        coming: dict[_Key, Future[_Pixels]] = {}
+        for key in dict.fromkeys(wanted):
+            begun = self._take(key)
+            if begun is None and self._cache.get(key) is None:
+                begun = self._pool.submit(self._decode, key, preprocessing)
+            if begun is not None:
+                coming[key] = begun
+        for row, key in enumerate(wanted):
+            kept = coming[key].result() if key in coming else self._cache.get(key)
+            out[row] = self._decode(key, preprocessing) if kept is None else kept
         return out
+
+    def prefetch(self, indices: Indices, preprocessing: Preprocessing) -> None:
+        """Begin to decode the pictures that `pixels` will be asked for next.
+
+        They are held until they are asked for, so ask for all of them. A picture that cannot be
+        decoded is told by `pixels`.
+        """
+        for index in indices:
+            key = (self._names[index], _geometry(preprocessing))
+            if self._cache.get(key) is None:
+                with self._lock:
+                    if key not in self._ahead:
+                        self._ahead[key] = self._pool.submit(self._decode, key, preprocessing)
+
+    def _take(self, key: _Key) -> Future[_Pixels] | None:
+        """What `prefetch` began, for whoever asks first."""
+        with self._lock:
+            return self._ahead.pop(key, None)
+
+    def _decode(self, key: _Key, preprocessing: Preprocessing) -> _Pixels:
+        pixels = preprocessing.pixels(read_picture(self._root / key[0]))
+        self._cache.put(key, pixels)
+        return pixels
 
     def name(self, index: int) -> str:
         """The file's path under the data set's folder."""

@@ -26,8 +26,8 @@ from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
 from edgekit.stages.material import Material
-from edgekit.stages.pretrained import padding_of
-from edgekit.stages.request import Request
+from edgekit.stages.pretrained import padding_of, trained_with
+from edgekit.stages.request import Request, Training
 
 _CHECKED_SAMPLES = 8  # on which the float graph must equal onnxruntime
 _DEFAULT_MEAN = 127.5
@@ -70,16 +70,21 @@ class Entry:
 
 
 def entry_name(request: Request, spec: ModelSpec | None) -> str:
-    """What the model is called in files and folders: ARCH_ALPHA_RESOLUTION, or the file's stem."""
+    """What the model is called in files and folders: as its network, or the file's stem."""
     if spec is not None:
-        scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
-        pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
-        return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
+        return network_name(request, spec)
     assert request.model is not None  # `Request` holds one of the two
     return request.model.stem
 
 
-def resolve(request: Request, material: Material) -> ModelSpec | None:
+def network_name(request: Training, spec: ModelSpec) -> str:
+    """ARCH_ALPHA_RESOLUTION, how it was scaled, and what was pruned."""
+    scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
+    pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
+    return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
+
+
+def resolve(request: Training, material: Material) -> ModelSpec | None:
     """The architecture asked for, at the data's number of classes; None for a ready model.
 
     Raises:
@@ -230,21 +235,15 @@ def _each(
     return values if len(values) == channels else values * channels
 
 
-def contract_of(
-    request: Request, spec: ModelSpec, material: Material, trained: Preprocessing | None
-) -> Preprocessing:
-    """An architecture's contract: the data set's, or that of the weights it is given.
+def contract_of(request: Training, spec: ModelSpec, material: Material) -> Preprocessing:
+    """An architecture's contract: that of its weights where they say, else the data set's.
 
-    Args:
-        trained: what the weights of `--weights` were trained with; None if they do not say so:
-            then they count as published ones, which have the architecture's own mean.
+    Published weights say nothing; they bring their architecture's own mean.
     """
     assert material.dataset is not None  # an architecture always comes with a data set
     usual = material.dataset.preprocessing(spec.resolution, spec.resolution)
-    if trained is not None:
-        usual = trained.at(spec.resolution, spec.resolution)
-    elif request.weights:
-        usual = replace(usual, mean=spec.mean, std=spec.std)
+    if request.weights:
+        usual = trained_with(request.weights, spec) or replace(usual, mean=spec.mean, std=spec.std)
     return replace(
         usual,
         mean=_each(request.mean, usual.mean, usual.channels, "--mean"),

@@ -19,6 +19,7 @@ from edgekit.models.download import digest_of, fetch
 from edgekit.models.layers import PaddingMode
 from edgekit.models.published import Published, imagenet
 from edgekit.models.spec import Architecture, ModelSpec
+from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
 from edgekit.resources import downloads_dir
 from edgekit.stages.request import IMAGENET
@@ -50,6 +51,30 @@ def padding_of(weights: Path | None, architecture: Architecture) -> PaddingMode:
     from edgekit.training.checkpoint import padding_in
 
     return padding_in(weights) or architecture.published_padding
+
+
+def trained_with(weights: Path, spec: ModelSpec) -> Preprocessing | None:
+    """The preprocessing that weights were trained with, at the model's resolution.
+
+    Returns:
+        None where the file does not say: edgekit did not write it.
+
+    Raises:
+        InputError: what it says is damaged, or of a network with other channels.
+        MissingToolError: the file must be asked, and torch is not installed.
+    """
+    if weights.suffix != ".safetensors":
+        return None
+    extras.require("train")
+    from edgekit.training.checkpoint import preprocessing_in
+
+    said, channels = preprocessing_in(weights), spec.input_shape[1]
+    if said is not None and said.channels != channels:
+        raise InputError(
+            f"'{weights}' was trained on pictures of {said.channels} channels, "
+            f"{spec.arch} reads {channels}."
+        )
+    return said and said.at(spec.resolution, spec.resolution)
 
 
 def located(weights: Path, spec: ModelSpec, progress: Progress) -> Path:

@@ -1,9 +1,9 @@
-"""What the user asks of a build, checked for contradictions before anything is opened."""
+"""What the user asks for, checked for contradictions before anything is opened."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,19 @@ from edgekit.models.layers import PaddingMode
 from edgekit.plan import boards
 from edgekit.plan.boards import Board
 from edgekit.preprocessing import Color, Resize
+from edgekit.training.distribution import Distribution
+from edgekit.training.recipe import Precision
 
+_TEACHER = ("teacher_alpha", "temperature", "distill_weight")
 _ARCHITECTURE = (
     "phi",
     "weights",
     "fine_tune",
     "freeze_backbone",
+    "freeze_norms",
+    "teacher",
+    "teacher_weights",
+    *_TEACHER,
     "epochs",
     "retrain",
     "resume",
@@ -27,26 +34,20 @@ IMAGENET = Path("imagenet")  # for `weights`: the published ones, see `models.pu
 _PICTURES = ("mean", "std", "color", "resize")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for; see `edgekit build --help` for each field.
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Which network to train, on what and how; see `edgekit train --help` for each field.
 
-    Either `arch` or `model` is given; `target` names a backend. None means the usual choice, which
-    for `mean`, `std`, `color` and `resize` is the data set's or the architecture's, and for
-    `padding` that of the weights. `weights` is a file, or `IMAGENET`.
+    None means the usual choice, which for `mean`, `std`, `color` and `resize` is the data set's or
+    the architecture's, and for `padding` that of the weights. `weights` is a file, or `IMAGENET`.
     """
 
-    target: str
     arch: str | None = None
-    model: Path | None = None
-    board: str | None = None
     alpha: float = 1.0
     rho: float = 1.0
     resolution: int | None = None
     phi: float | None = None
     data: str | None = None
-    samples: Path | None = None
-    labels: Path | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     color: Color | None = None
@@ -54,18 +55,60 @@ class Request:
     weights: Path | None = None
     fine_tune: bool = False
     freeze_backbone: bool = False
+    freeze_norms: bool = False
     padding: PaddingMode | None = None
     prune: float | None = None
+    teacher: str | None = None
+    teacher_weights: Path | None = None
+    teacher_alpha: float | None = None
+    temperature: float | None = None
+    distill_weight: float | None = None
     epochs: int | None = None
+    precision: Precision = "32-true"
     threads: int | None = None
     seed: int = 0
+    retrain: bool = False
+    resume: bool = False
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            for option in ("fine_tune", "freeze_backbone", "freeze_norms"):
+                self._refuse((option,), "goes on from weights: give them with --weights")
+        if (self.teacher is None) != (self.teacher_weights is None):
+            raise UsageError("--teacher ARCH and --teacher-weights FILE come together.")
+        if self.teacher is None:
+            self._refuse(_TEACHER, "needs a --teacher")
+
+    def _refuse(self, names: tuple[str, ...], why: str) -> None:
+        for name in names:
+            if getattr(self, name) not in (None, False):
+                raise UsageError(f"--{name.replace('_', '-')} {why}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(Training):
+    """What `edgekit train` is asked for: a checkpoint of an architecture."""
+
+    distribution: Distribution = field(default_factory=Distribution)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Training):
+    """What `edgekit build` is asked for: a bundle; see its `--help` for each field.
+
+    Either `arch` or `model` is given; `target` names a backend.
+    """
+
+    target: str
+    model: Path | None = None
+    board: str | None = None
+    samples: Path | None = None
+    labels: Path | None = None
     calibration_images: int | None = None
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
-    retrain: bool = False
-    resume: bool = False
-    output: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
@@ -75,9 +118,7 @@ class Request:
             )
         if self.model is not None:
             self._refuse(_ARCHITECTURE, "needs an architecture, not a ready --model")
-        if self.weights is None:
-            for option in ("fine_tune", "freeze_backbone"):
-                self._refuse((option,), "goes on from weights: give them with --weights")
+        super().__post_init__()
         if self.data is not None and self.samples is not None:
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")
         if self.samples is not None:
@@ -86,11 +127,6 @@ class Request:
             raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:
             raise UsageError("--max-drop needs classes; --embedding leaves them out.")
-
-    def _refuse(self, names: tuple[str, ...], why: str) -> None:
-        for name in names:
-            if getattr(self, name) not in (None, False):
-                raise UsageError(f"--{name.replace('_', '-')} {why}.")
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,20 @@ import numpy as np
 
 from edgekit import extras
 from edgekit.data import Dataset
-from edgekit.errors import InputError
 from edgekit.models.download import digest_of
 from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
+from edgekit.stages.lesson import Lesson
 from edgekit.stages.pretrained import TFLITE, load, located
-from edgekit.stages.request import Request
+from edgekit.stages.request import Training
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgekit.training.recipe import Recipe
     from edgekit.training.records import Trained
+    from edgekit.training.world import World
 
 Notice = Callable[[str], None]
 _CHECKED_IMAGES = 16  # validation pictures on which the ONNX model must equal the trained one
@@ -47,40 +48,26 @@ class Weighted:
     pruned: dict[str, Any] | None = None
 
 
-def trained_with(request: Request, spec: ModelSpec) -> Preprocessing | None:
-    """How pictures entered the network when the weights of `--weights` were trained here.
-
-    Returns:
-        None where the file does not say, or none is given.
-
-    Raises:
-        MissingToolError: torch is not installed.
-        InputError: what the file says is damaged, or of a network with other channels.
-    """
-    if request.weights is None:
-        return None
-    extras.require("train")
-    from edgekit.training.checkpoint import preprocessing_of
-
-    found = preprocessing_of(request.weights)
-    channels = spec.input_shape[1]
-    if found is not None and found.channels != channels:
-        raise InputError(
-            f"'{request.weights}' was trained on pictures of {found.channels} channels, "
-            f"{spec.arch} reads {channels}."
-        )
-    return found
-
-
 def weights(
-    request: Request,
+    request: Training,
     spec: ModelSpec,
     dataset: Dataset,
     contract: Preprocessing,
+    taught: Lesson,
     progress: Progress,
     notice: Notice,
+    world: World | None = None,
 ) -> Weighted:
     """Load the network and train it further if it needs that, or train it; then prune it, if asked.
+
+    Args:
+        request: the options.
+        spec: the network.
+        dataset: its classes are the network's.
+        contract: at the network's resolution.
+        taught: how to train.
+        progress, notice: for the user.
+        world: the processes that train together; by default this one alone.
 
     Raises:
         MissingToolError: torch is not installed.
@@ -88,8 +75,8 @@ def weights(
     """
     extras.require("train")
     from edgekit.compress.prune import prune
-    from edgekit.training.recipe import Recipe
     from edgekit.training.train import fresh, train
+    from edgekit.training.world import ALONE
 
     training = partial(
         train,
@@ -98,14 +85,17 @@ def weights(
         contract,
         threads=request.threads,
         retrain=request.retrain,
+        teacher=taught.teacher,
+        world=world or ALONE,
         notice=notice,
     )
-    recipe = Recipe(epochs=request.epochs, seed=request.seed)
+    recipe = taught.recipe
     module, resume = fresh(spec, recipe), request.resume
     if request.prune is not None:
         prune(module, request.prune, spec.input_shape)  # a ratio that cannot work fails now
     if request.weights:
-        origin, further = _load(request, spec, dataset, contract, module, progress, notice)
+        origin, transfer = _load(request, spec, dataset, contract, module, progress, notice)
+        further = recipe.transfer(request.freeze_backbone) if transfer else None
     else:
         origin, further = {}, recipe  # trained from the beginning
     if further is not None:
@@ -145,22 +135,21 @@ def _pruned(
 
 
 def _load(
-    request: Request,
+    request: Training,
     spec: ModelSpec,
     dataset: Dataset,
     contract: Preprocessing,
     module: nn.Module,
     progress: Progress,
     notice: Notice,
-) -> tuple[dict[str, Any], Recipe | None]:
+) -> tuple[dict[str, Any], bool]:
     """Load the weights that were asked for, in place.
 
     Returns:
-        their origin, and how to train them further; None if they are used as they are.
+        their origin, and whether they are trained further instead of used as they are.
     """
     from edgekit.training.batch_statistics import restore_statistics
     from edgekit.training.images import Images
-    from edgekit.training.recipe import Recipe
 
     assert request.weights is not None
     path = located(request.weights, spec, progress)
@@ -175,11 +164,10 @@ def _load(
     if not (loaded.new_classifier or request.fine_tune or request.freeze_backbone):
         if request.epochs is not None and request.prune is None:
             notice("The weights are used as they are: --epochs is for --fine-tune.")
-        return origin, None
+        return origin, False
     if path.suffix == TFLITE and not request.freeze_backbone:
         restore_statistics(module, Images(dataset.splits["train"], contract), request.seed)
-    recipe = Recipe(epochs=request.epochs, seed=request.seed)
-    return origin, recipe.transfer(request.freeze_backbone)
+    return origin, True
 
 
 def _trained(recipe: Recipe, trained: Trained) -> dict[str, Any]:

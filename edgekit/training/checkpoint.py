@@ -7,10 +7,11 @@ A training has a folder, named by the SHA-256 of everything its outcome depends 
     position.safetensors          where a training stands that is not finished
     interrupted.safetensors       its averaged weights, if it was stopped
 
-Weights carry in their file which model they are of and how pictures entered it, for whoever takes
-the file elsewhere. Every file is written beside its place and moved there in one step: a killed
-program leaves the old file or the new one, and two programs that train the same do not disturb each
-other. Damaged files are refused, never used.
+Weights carry in their file which model they are of and which preprocessing they were trained with,
+for whoever takes the file elsewhere.
+Every file is written beside its place and moved there in one step: a killed program leaves the old
+file or the new one, and two programs that train the same do not disturb each other. Damaged files
+are refused, never used.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -37,11 +38,9 @@ from edgekit.training.optimizer import Weights
 from edgekit.training.recipe import REVISION
 from edgekit.training.records import EpochRecord, Position, Trained
 
-# Of a training's origin, and in the weights' metadata.
-_MODEL, _PREPROCESSING = "model", "preprocessing"
+_DESCRIPTION = "edgekit"  # the entry of a .safetensors' metadata
+_DESCRIBED = ("model", "preprocessing")  # of a training's origin
 _VECTORS = ("values", "velocity", "average")
-
-Said = TypeVar("Said")
 
 
 @dataclass(frozen=True)
@@ -141,46 +140,72 @@ def save_interrupted(folder: Folder, trained: Trained) -> Path:
     return folder.interrupted
 
 
-def preprocessing_of(path: Path) -> Preprocessing | None:
-    """How pictures entered the network while the weights in a file were trained.
+def with_description(state: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:
+    """A .safetensors file of weights that says what they are; `described` reads it back.
+
+    Args:
+        state: contiguous tensors on the CPU.
+        description: plain values; "model" and "preprocessing" are what `--weights` looks at.
+    """
+    # In one entry: safetensors writes several in an order that changes from run to run.
+    text = json.dumps(description, sort_keys=True)
+    content: bytes = safetensors.torch.save(dict(state), {_DESCRIPTION: text})
+    return content
+
+
+def described(path: Path) -> Mapping[str, Any]:
+    """What the weights in a file say of themselves, plain values.
 
     Returns:
-        None where the file does not say: not trained here, or unreadable (`load_weights` says so).
+        nothing where the file does not say: not trained here, or unreadable (`load_weights` says
+        so).
 
     Raises:
         InputError: what it says is damaged.
     """
-    return _said(path, _PREPROCESSING, Preprocessing.from_json)
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(_DESCRIPTION, "{}")
+    except (OSError, safetensors.SafetensorError):
+        return {}
+    try:
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _misdescribed(path, str(error)) from error
+    if not isinstance(description, dict):
+        raise _misdescribed(path, "it is no table")
+    return description
 
 
 def padding_in(path: Path) -> PaddingMode | None:
-    """The padding of the network whose weights are in a file; returns and raises likewise."""
-    return _said(path, _MODEL, _padding)
+    """The padding of the network whose weights are in a file; None where it does not say.
 
-
-def _padding(model: dict[str, Any]) -> PaddingMode:
-    padding: PaddingMode = model["padding"]
+    Raises:
+        InputError: what it says is damaged.
+    """
+    model = described(path).get("model")
+    if model is None:
+        return None
+    try:
+        padding: PaddingMode = model["padding"]
+    except (KeyError, TypeError) as error:
+        raise _misdescribed(path, "its model has no padding") from error
     return padding
 
 
-def _said(path: Path, key: str, read: Callable[[dict[str, Any]], Said]) -> Said | None:
-    """What the metadata of a file say under a key."""
-    if path.suffix != ".safetensors":
-        return None
+def preprocessing_in(path: Path) -> Preprocessing | None:
+    """What the network was trained with whose weights are in a file; None where it does not say.
+
+    Raises:
+        InputError: what it says is damaged.
+    """
+    said = described(path).get("preprocessing")
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            said = (file.metadata() or {}).get(key)
-    except (OSError, safetensors.SafetensorError):
-        return None
-    if said is None:
-        return None
-    try:
-        return read(json.loads(said))
-    except (ValueError, RecursionError, LookupError, TypeError, InputError) as error:
-        raise InputError(
-            f"The {key} in the checkpoint '{path}' is damaged ({error}).",
-            hint="Take the file as edgekit wrote it.",
-        ) from error
+        return None if said is None else Preprocessing.from_json(said)
+    except (InputError, LookupError, TypeError, ValueError) as error:
+        raise _misdescribed(path, f"its preprocessing: {error}") from error
 
 
 def save_position(folder: Folder, position: Position) -> None:
@@ -226,13 +251,16 @@ def load_position(folder: Folder) -> Position | None:
 
 
 def _weights(folder: Folder, trained: Trained) -> bytes:
-    """The weights as a file that says which model they are of and how pictures entered it.
+    """The weights as a file that says what they are, where that is known."""
+    known = {key: folder.origin[key] for key in _DESCRIBED if key in folder.origin}
+    return with_description(trained.state, known)
 
-    What is not known is left out.
-    """
-    known = {key: folder.origin.get(key) for key in (_MODEL, _PREPROCESSING)}
-    metadata = {k: json.dumps(v, sort_keys=True) for k, v in known.items() if v is not None}
-    return bytes(safetensors.torch.save(trained.state, metadata or None))
+
+def _misdescribed(path: Path, why: str) -> InputError:
+    return InputError(
+        f"What the checkpoint '{path}' says of itself is damaged ({why}).",
+        hint="Take the file as edgekit wrote it.",
+    )
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
@@ -242,14 +270,21 @@ def _damaged(path: Path, error: Exception) -> InputError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file in one step, creating its folder."""
+    write(path, data, hint="Set EDGEKIT_CACHE to a folder with room that can be written.")
+
+
+def write(path: Path, data: bytes, *, hint: str) -> None:
+    """Write a file in one step, creating its folder.
+
+    Raises:
+        OutputError: the disk is full or the place cannot be written.
+    """
     try:
         with held_back():
             _replace(path, data)
     except OSError as error:
         raise OutputError(
-            f"The checkpoint {path} cannot be written: {error.strerror}.",
-            hint="Set EDGEKIT_CACHE to a folder with room that can be written.",
+            f"The checkpoint {path} cannot be written: {error.strerror}.", hint=hint
         ) from error
 
 
@@ -261,6 +296,7 @@ def _replace(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             file.close()
+            Path(file.name).chmod(0o644)  # not the temporary file's: others may read
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)

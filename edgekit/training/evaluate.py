@@ -15,8 +15,9 @@ from edgekit.data import Split
 from edgekit.errors import InputError
 from edgekit.preprocessing import Preprocessing
 from edgekit.training.frozen import norms, training_mode
-from edgekit.training.images import Images, Indices
+from edgekit.training.images import CPU, Images, Indices
 from edgekit.training.threads import Team, cores
+from edgekit.training.world import ALONE, World
 
 _CHUNK = 64  # images at once: the activations of more would leave the processor's cache
 
@@ -37,7 +38,12 @@ class Evaluation:
 
 
 def evaluate(
-    module: nn.Module, split: Split, preprocessing: Preprocessing, *, threads: int | None = None
+    module: nn.Module,
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    threads: int | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Run a module over a split, in evaluation mode.
 
@@ -46,30 +52,51 @@ def evaluate(
         split: at least one image.
         preprocessing: at the network's resolution.
         threads: that compute, by default all cores.
+        world: the processes that share the images.
 
     Raises:
         InputError: the split is empty.
     """
     if not len(split):
         raise InputError("There are no images to evaluate on.")
-    threads = threads or cores()
+    threads = threads or max(1, cores() // world.neighbours)
     training = module.training
     with Team(threads, shards=threads) as team:
-        logits = predict(module, Images(split, preprocessing), team)
-    module.train(training)
-    return score(logits, split.targets)
+        images = Images(split, preprocessing, world.device)
+        found = validate(module.to(world.device), images, team, world)
+    module.train(training).to(CPU)
+    return found
 
 
-def predict(module: nn.Module, images: Images, team: Team) -> npt.NDArray[np.float32]:
-    """Logits (n, classes) of all images, in their order; leaves the module in evaluation mode."""
+def predict(
+    module: nn.Module, images: Images, team: Team, indices: Indices | None = None
+) -> npt.NDArray[np.float32]:
+    """Logits (n, classes) of some images, by default of all; leaves the module in evaluation mode.
+
+    They stand in the order of the indices.
+    """
     module.eval()
+    indices = np.arange(len(images)) if indices is None else indices
 
     def logits(chunk: Indices) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            outputs: npt.NDArray[np.float32] = module(images.inputs(chunk)).numpy()
+            outputs: npt.NDArray[np.float32] = module(images.inputs(chunk)).cpu().numpy()
         return outputs
 
-    return np.concatenate(team.map(logits, _chunks(np.arange(len(images)))))
+    return np.concatenate(team.map(logits, _chunks(indices)))
+
+
+def validate(module: nn.Module, images: Images, team: Team, world: World) -> Evaluation:
+    """`score` of all images, each process looking at its part of them."""
+    part = np.array_split(np.arange(len(images)), world.size)[world.rank]
+    mine = Evaluation(0, 0.0, 0.0)
+    if len(part):
+        mine = score(predict(module, images, team, part), images.targets[part])
+    if world.size == 1:
+        return mine
+    sums = torch.tensor([1.0, mine.top1, mine.loss], dtype=torch.float64) * mine.images
+    count, top1, loss = world.total(sums.to(world.device)).tolist()
+    return Evaluation(int(count), top1 / count, loss / count)
 
 
 def score(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Evaluation:
@@ -80,7 +107,11 @@ def score(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> Ev
 
 
 def recalibrate(
-    replicas: Sequence[nn.Module], images: Images, indices: Indices, team: Team
+    replicas: Sequence[nn.Module],
+    images: Images,
+    indices: Sequence[Indices],
+    team: Team,
+    world: World = ALONE,
 ) -> None:
     """Measure the BatchNorm statistics of the present weights anew, on images without augmentation.
 
@@ -90,18 +121,19 @@ def recalibrate(
     2018, https://arxiv.org/abs/1803.05407, section 3.2).
 
     Args:
-        replicas: of one network; each sees a part of the images, the first gets the mean.
-        images, indices: the images.
+        replicas: of one network; the first gets the mean of what they find.
+        images: where the indices point to.
+        indices: of the images each replica sees.
         team: computes the parts.
+        world: the mean is over its processes, all of which have as many replicas.
     """
     if not norms(replicas[0]):
         return
-    parts = np.array_split(indices, len(replicas))
-    found = team.map(lambda i: _statistics(replicas[i], images, parts[i]), range(len(replicas)))
+    found = team.map(lambda i: _statistics(replicas[i], images, indices[i]), range(len(replicas)))
     for layer, *statistics in zip(norms(replicas[0]), *found, strict=True):
         means, variances = zip(*statistics, strict=True)
-        layer.running_mean.copy_(torch.stack(means).mean(0))
-        layer.running_var.copy_(torch.stack(variances).mean(0))
+        layer.running_mean.copy_(world.total(torch.stack(means).mean(0)) / world.size)
+        layer.running_var.copy_(world.total(torch.stack(variances).mean(0)) / world.size)
 
 
 def _statistics(

@@ -1,4 +1,4 @@
-"""A backbone that stays as it is while the classifier is trained.
+"""What stays as it is while the rest of a network is trained: its backbone, or BatchNorm.
 
 A module enters and is changed in place. Frozen parameters need no gradient, so that nothing behind
 the classifier is differentiated; a BatchNorm whose parameters are frozen keeps its statistics too.
@@ -15,6 +15,12 @@ def freeze_backbone(module: nn.Module) -> None:
     """Freeze all but the last layer."""
     for parameter in list(module.parameters())[:-_CLASSIFIER_TENSORS]:
         parameter.requires_grad_(False)
+
+
+def freeze_norms(module: nn.Module) -> None:
+    """Freeze the BatchNorm layers."""
+    for layer in norms(module):
+        layer.requires_grad_(False)
 
 
 def trained(module: nn.Module) -> list[nn.Parameter]:

@@ -13,6 +13,7 @@ from edgekit.data import Split
 from edgekit.preprocessing import Preprocessing
 
 Indices = npt.NDArray[np.int64]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,12 @@ class Images:
     Attributes:
         split: the pictures and their classes.
         preprocessing: at the resolution they are wanted in.
+        device: where the network computes.
     """
 
     split: Split
     preprocessing: Preprocessing
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         return len(self.split)
@@ -39,12 +42,17 @@ class Images:
         """uint8 (len(indices), height, width, channels)."""
         return self.split.pixels(indices, self.preprocessing)
 
+    def prefetch(self, indices: Indices) -> None:
+        """Begin to decode what `pixels` will be asked for next, all of it."""
+        self.split.prefetch(indices, self.preprocessing)
+
     def tensor(self, pixels: npt.NDArray[np.uint8]) -> Tensor:
         """uint8 (n, height, width, channels) -> float32 (n, channels, height, width).
 
         In memory the channels stay last, the order in which torch is fastest on a CPU.
         """
-        return torch.from_numpy(self.preprocessing.normalize(pixels)).permute(0, 3, 1, 2)
+        inputs = torch.from_numpy(self.preprocessing.normalize(pixels)).permute(0, 3, 1, 2)
+        return inputs.to(self.device)
 
     def inputs(self, indices: Indices) -> Tensor:
         """float32 (len(indices), channels, height, width), without augmentation."""

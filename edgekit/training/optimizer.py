@@ -31,6 +31,15 @@ class Weights:
         """Before the first update."""
         return Weights(values, torch.zeros_like(values), values.clone())
 
+    def to(self, device: torch.device) -> Weights:
+        """The same on a device."""
+        return Weights(
+            self.values.to(device),
+            self.velocity.to(device),
+            self.average.to(device),
+            self.averaged,
+        )
+
 
 def update(
     weights: Weights, gradient: Tensor, decayed: Tensor, rate: float, recipe: Recipe

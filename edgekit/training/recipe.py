@@ -7,15 +7,18 @@ of checkpoints: equal recipes on equal data give equal weights.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, unknown_name
 
 # Part of the cache key. Raise it when the same recipe no longer gives the same weights.
 REVISION = 1
 _SEEDS = 2**63  # torch's generator takes no more
 _MOST_EPOCHS = 100_000
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,30 @@ class Stage:
 
     scale: float
     share: float
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What a student learns from a teacher, and from which (Hinton et al. 2015).
+
+    The loss is (1 - weight) CE + weight T^2 KL(teacher_T || student_T), where both softmaxes are
+    taken at temperature T (https://arxiv.org/abs/1503.02531, sections 2 and 2.1).
+
+    Attributes:
+        temperature: T, at least 1.
+        weight: of the teacher's part of the loss, in (0, 1].
+        teacher: its architecture, its preprocessing and the SHA-256 of its weights, plain values.
+    """
+
+    temperature: float
+    weight: float
+    teacher: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.temperature < math.inf:
+            raise UsageError(f"A distillation's temperature is at least 1, not {self.temperature}.")
+        if not 0 < self.weight <= 1:
+            raise UsageError(f"A distillation's weight lies in (0, 1], unlike {self.weight}.")
 
 
 @dataclass(frozen=True)
@@ -57,6 +84,11 @@ class Recipe:
         freeze_backbone: train the classifier alone; the other weights and BatchNorm's statistics
             stay as they are.
         seed: of the initial weights, the order of the images and the augmentation.
+        precision: "bf16-mixed" and "16-mixed" compute convolutions and matrix products in 16 bits;
+            weights, gradients and updates stay float32 (Micikevicius et al. 2018,
+            https://arxiv.org/abs/1710.03740).
+        frozen_norms: BatchNorm keeps the statistics, scales and offsets it starts with.
+        distillation: learn from a teacher too; None from the classes alone.
     """
 
     epochs: int | None = None
@@ -81,6 +113,9 @@ class Recipe:
     erase: float = 0.0
     freeze_backbone: bool = False
     seed: int = 0
+    precision: Precision = "32-true"
+    frozen_norms: bool = False
+    distillation: Distillation | None = None
 
     def __post_init__(self) -> None:
         counts = {"work": self.work, "max_epochs": self.max_epochs, "shards": self.shards}
@@ -100,6 +135,8 @@ class Recipe:
                 raise UsageError(f"A recipe's {name} lies in [0, 1), not {getattr(self, name)}.")
         if not 0 <= self.seed < _SEEDS:
             raise UsageError(f"A recipe's seed lies in [0, 2^63), unlike {self.seed}.")
+        if self.precision not in get_args(Precision):
+            raise unknown_name("precision", self.precision, get_args(Precision))
         self._check_stages()
 
     def _check_stages(self) -> None:
@@ -138,4 +175,8 @@ class Recipe:
     @staticmethod
     def from_json(value: dict[str, Any]) -> Recipe:
         """The recipe a checkpoint holds."""
-        return Recipe(**{**value, "stages": tuple(Stage(**stage) for stage in value["stages"])})
+        stages = tuple(Stage(**stage) for stage in value["stages"])
+        taught = value.get("distillation")
+        return Recipe(
+            **{**value, "stages": stages, "distillation": taught and Distillation(**taught)}
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from signal import SIGINT
 from typing import Any
 
@@ -29,6 +30,8 @@ from edgekit.training.checkpoint import Folder
 from edgekit.training.loop import fit
 from edgekit.training.recipe import Recipe
 from edgekit.training.records import Position, Trained
+from edgekit.training.teacher import Teacher
+from edgekit.training.world import ALONE, World
 
 Notice = Callable[[str], None]
 
@@ -40,7 +43,7 @@ class TrainingStoppedError(EdgekitError):
         number: of the signal; it gives the exit code.
     """
 
-    def __init__(self, number: int | None, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, number: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code(Stopped(number or SIGINT))
 
@@ -55,6 +58,8 @@ def train(
     threads: int | None = None,
     retrain: bool = False,
     resume: bool = False,
+    teacher: Teacher | None = None,
+    world: World = ALONE,
     progress: Progress = silent,
     notice: Notice = lambda sentence: None,
 ) -> Trained:
@@ -70,6 +75,8 @@ def train(
         threads: that compute; by default the faster of one and all cores.
         retrain: train even if the cache has the outcome.
         resume: go on where an earlier training of the same kind stopped.
+        teacher: the one the recipe names, if it names one.
+        world: the processes that train together; the first one keeps the cache.
         progress: told the images seen, once for each resolution.
         notice: told sentences for the user.
 
@@ -89,7 +96,7 @@ def train(
         raise UsageError("Training either goes on (resume) or starts anew (retrain).")
     folder = Folder.of(origin(spec, dataset, preprocessing, recipe, module))
     if not retrain:
-        found = cached(folder, notice)
+        found = world.first(lambda: cached(folder, notice))
         if found:
             return found
     trained = fit(
@@ -97,29 +104,43 @@ def train(
         dataset,
         preprocessing,
         recipe,
-        start=_start(folder, resume),
-        save=lambda position: checkpoint.save_position(folder, position),
+        start=world.first(lambda: _start(folder, resume)),
+        save=partial(checkpoint.save_position, folder) if world.rank == 0 else None,
         threads=threads,
+        teacher=teacher,
+        world=world,
         progress=progress,
     )
+    world.first(lambda: _keep(folder, trained, fresh_start=module is None))
+    return trained
+
+
+def _keep(folder: Folder, trained: Trained, *, fresh_start: bool) -> None:
+    """Save what a training reached.
+
+    Args:
+        fresh_start: it began with fresh weights, so that its weights fit the whole model.
+
+    Raises:
+        TrainingStoppedError: a signal came.
+    """
     if trained.interrupted:
         path = checkpoint.save_interrupted(folder, trained)
-        use = f"; --weights {path} uses what there is" if module is None else ""
+        use = f"; --weights {path} uses what there is" if fresh_start else ""
         raise TrainingStoppedError(
-            trained.stopped_by,
             f"The training was stopped after {len(trained.history)} "
             f"epoch{'s' if len(trained.history) != 1 else ''}, "
             f"at {trained.validation_top1:.1f} % on the validation images.",
+            number=trained.stopped_by,
             hint=f"The same command with --resume goes on{use}.",
         )
     checkpoint.save(folder, trained)
     if trained.stopped_by is not None:
         raise TrainingStoppedError(
-            trained.stopped_by,
             "Stopped when the training had just ended; its weights are kept.",
+            number=trained.stopped_by,
             hint="The same command goes on from there.",
         )
-    return trained
 
 
 def origin(

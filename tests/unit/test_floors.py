@@ -59,5 +59,5 @@ def test_imports_run_downwards_and_torch_stays_in_its_rooms(path: Path) -> None:
             other = room(module)
             below = FLOORS[other] < FLOORS[own] or own == "__main__"
             assert below or other == own, f"{relative} imports {module}: not downwards"
-        if module.split(".")[0] in {"torch", "lightning", "torch_pruning"}:
+        if module.split(".")[0] in {"torch", "lightning_fabric", "torch_pruning"}:
             assert relative.startswith(TORCH_ROOMS), f"{relative} imports {module}"

@@ -45,6 +45,7 @@ def python(code: str) -> str:
         (["--help"], set()),
         (["--version"], set()),
         (["build", "--help"], {"rich"}),
+        (["train", "--help"], {"rich"}),
         (["models"], set()),
         (["boards"], {"pydantic"}),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,3 +100,65 @@ def test_broken_and_vanished_pictures_are_named(split: FolderSplit, tmp_path: Pa
         split.pixels(range(5), CONTRACT)
     with pytest.raises(InputError, match=r"-0004\.png"):
         split.content(4)
+
+
+def test_what_was_decoded_ahead_is_not_decoded_again(
+    split: FolderSplit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = split.pixels(range(5), CONTRACT.at(8, 8))
+    read: list[Path] = []
+    decode = folder_split.read_picture
+
+    def counted(path: Path) -> Image.Image:
+        read.append(path)
+        return decode(path)
+
+    monkeypatch.setattr(folder_split, "read_picture", counted)
+    split._cache = PixelCache(limit_bytes=1)  # keeps nothing
+    split.prefetch([0, 1, 2, 0], CONTRACT.at(8, 8))
+    assert np.array_equal(split.pixels(range(5), CONTRACT.at(8, 8)), expected)
+    assert len(read) == 5
+    split.pixels([0], CONTRACT.at(8, 8))
+    assert len(read) == 6, "handed out once"
+
+
+def test_a_broken_picture_ahead_is_told_when_it_is_asked_for(
+    split: FolderSplit, tmp_path: Path
+) -> None:
+    (tmp_path / split.name(2)).write_bytes(b"no picture")
+    split.prefetch(range(5), CONTRACT)
+    with pytest.raises(InputError, match=r"-0002\.png"):
+        split.pixels(range(5), CONTRACT)
+
+
+_EPOCH = """
+import resource, sys
+import numpy as np
+from pathlib import Path
+from edgekit.data.folder_split import FolderSplit, PixelCache
+from edgekit.preprocessing import Preprocessing
+
+root, contract = Path(sys.argv[1]), Preprocessing(256, 256)
+names = sorted(path.name for path in root.iterdir())
+cache = PixelCache(limit_bytes=4 << 20)
+split = FolderSplit(root, names, np.zeros(len(names), np.int64), cache)
+parts = np.array_split(np.random.default_rng(0).permutation(len(names)), len(names) // 16)
+peak_kib = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+split.pixels(parts[0], contract)
+before = peak_kib()
+for part, following in zip(parts, [*parts[1:], parts[0]]):
+    split.prefetch(following, contract)
+    split.pixels(part, contract)
+print(peak_kib() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_a_set_larger_than_its_memory_streams_from_disk(tmp_path: Path) -> None:
+    for number in range(400):
+        Image.new("RGB", (400, 300), (number % 256, 0, 0)).save(tmp_path / f"{number}.jpg")
+    done = subprocess.run(
+        [sys.executable, "-c", _EPOCH, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    # All of them are 75 MiB at the network's size and 137 as photographs; the cache is 4.
+    assert int(done.stdout) < 40 << 10

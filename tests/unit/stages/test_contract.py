@@ -1,6 +1,5 @@
 """How pictures enter an architecture's network: as its weights were trained."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from edgekit.preprocessing import Preprocessing
 from edgekit.stages.entry import contract_of
 from edgekit.stages.material import Material
 from edgekit.stages.request import Request
-from edgekit.stages.weights import trained_with
 from edgekit.training import checkpoint
 from edgekit.training.checkpoint import Folder
 from edgekit.training.records import Trained
@@ -29,10 +27,10 @@ TRAINED = Preprocessing(64, 64, "BGR", "center_crop", 0.5, (100, 110, 120), (50,
 
 
 def contract(weights: Path | None, **options: Any) -> Preprocessing:
-    request = Request("rpi", "mobilenet_v1", weights=weights, **options)
+    request = Request(target="rpi", arch="mobilenet_v1", weights=weights, **options)
     dataset = data.load()
     material = Material(dataset, None, dataset.labels, None, {})
-    return contract_of(request, SPEC, material, trained_with(request, SPEC))
+    return contract_of(request, SPEC, material)
 
 
 @pytest.fixture
@@ -66,7 +64,8 @@ def test_without_weights_the_data_set_decides() -> None:
 
 
 def test_weights_for_pictures_of_other_channels_are_refused(tmp_path: Path) -> None:
-    grey = json.dumps(Preprocessing(32, 32, "L", mean=(128,), std=(128,)).to_json())
-    save_file(STATE, tmp_path / "grey.safetensors", {"preprocessing": grey})
+    grey = Preprocessing(32, 32, "L", mean=(128,), std=(128,)).to_json()
+    content = checkpoint.with_description(STATE, {"preprocessing": grey})
+    (tmp_path / "grey.safetensors").write_bytes(content)
     with pytest.raises(InputError, match="of 1 channels, mobilenet_v1 reads 3"):
         contract(tmp_path / "grey.safetensors")

@@ -26,7 +26,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def calibration_images(data: str | None, count: int | None) -> int:
-    request = Request("tflm", arch="mobilenet_v1", data=data, calibration_images=count)
+    request = Request(target="tflm", arch="mobilenet_v1", data=data, calibration_images=count)
     recipe = gather(request, silent).calibration
     assert recipe is not None
     return recipe.count
@@ -35,7 +35,7 @@ def calibration_images(data: str | None, count: int | None) -> int:
 @pytest.mark.parametrize("points", [float("nan"), float("inf")])
 def test_a_gate_is_a_number(points: float) -> None:
     with pytest.raises(UsageError, match="--max-drop"):
-        Request("tflm", arch="mobilenet_v1", max_drop=points)
+        Request(target="tflm", arch="mobilenet_v1", max_drop=points)
 
 
 def test_a_small_folder_calibrates_with_all_it_has(photos: Path) -> None:

@@ -28,6 +28,7 @@ from edgekit.models.module import build
 from edgekit.models.published import PACKAGES, TORCHVISION
 from edgekit.stages.pretrained import load, located, padding_of
 from edgekit.stages.request import IMAGENET
+from edgekit.training.checkpoint import with_description
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden/imagenet_lite.json").read_text())
 QUANTIZED = "coral/mobilenet_v1_0.25_128_quant.tflite"
@@ -114,12 +115,12 @@ def test_padding_follows_the_weights(tmp_path: Path) -> None:
     for padding in ("same", "torch"):
         spec = registry.resolve("mobilenet_v1", padding=padding)
         path = tmp_path / f"{padding}.safetensors"
-        save_file(state, path, {"model": json.dumps(spec.to_json())})
+        path.write_bytes(with_description(state, {"model": spec.to_json()}))
         assert padding_of(path, V1) == padding
     save_file(state, tmp_path / "other.safetensors", {"format": "pt"})
     assert padding_of(tmp_path / "other.safetensors", V1) == "torch"
-    for damaged in ("{", "[]", "{}", "[" * 100_000):
-        save_file(state, tmp_path / "bad.safetensors", {"model": damaged})
+    for damaged in ("{", "[]", '{"model": {}}', '{"model": []}', "[" * 100_000):
+        save_file(state, tmp_path / "bad.safetensors", {"edgekit": damaged})
         with pytest.raises(InputError, match="is damaged"):
             padding_of(tmp_path / "bad.safetensors", V1)
 

@@ -165,20 +165,20 @@ def test_weights_carry_their_preprocessing(
     contract = Preprocessing(32, 24, color="BGR", resize="center_crop", mean=(1.1, 2, 3))
     path = save(Folder.of({"preprocessing": contract.to_json()}), trained())
     elsewhere = path.rename(tmp_path / "mine.safetensors")
-    assert checkpoint.preprocessing_of(elsewhere) == contract
+    assert checkpoint.preprocessing_in(elsewhere) == contract
 
 
 def test_files_that_say_nothing_about_preprocessing(folder: Folder, tmp_path: Path) -> None:
-    assert checkpoint.preprocessing_of(checkpoint.save(folder, trained())) is None
+    assert checkpoint.preprocessing_in(checkpoint.save(folder, trained())) is None
     for name in ("absent.safetensors", "noise.safetensors", "weights.pth"):
         if not name.startswith("absent"):
             (tmp_path / name).write_bytes(b"\x80no checkpoint" * 9)
-        assert checkpoint.preprocessing_of(tmp_path / name) is None
+        assert checkpoint.preprocessing_in(tmp_path / name) is None
 
 
 @pytest.mark.parametrize("said", ["{", "[]", '{"height": 32}', '{"height": 0, "width": 1}', "1"])
 def test_damaged_preprocessing_is_refused(tmp_path: Path, said: str) -> None:
     path = tmp_path / "weights.safetensors"
-    save_file(trained().state, path, {"preprocessing": said})
-    with pytest.raises(InputError, match=r"preprocessing in the checkpoint .* is damaged"):
-        checkpoint.preprocessing_of(path)
+    save_file(trained().state, path, {"edgekit": f'{{"preprocessing": {said}}}'})
+    with pytest.raises(InputError, match=r"weights.safetensors' says of itself is damaged"):
+        checkpoint.preprocessing_in(path)

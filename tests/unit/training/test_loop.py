@@ -10,6 +10,7 @@ import torch
 from training_cases import PREPROCESSING, QUICK, assert_equal_states, dataset, network
 
 from edgekit.errors import EdgekitError, InputError
+from edgekit.training import shards
 from edgekit.training.evaluate import evaluate
 from edgekit.training.loop import fit
 from edgekit.training.recipe import Recipe, Stage
@@ -153,3 +154,13 @@ def test_images_that_fill_no_batch_are_enough() -> None:
     trained = fit(network(), dataset(9), PREPROCESSING, QUICK, threads=1)
     assert trained.history[0].images == 8
     assert np.isfinite(trained.history[-1].train_loss)
+
+
+def test_a_step_that_overflows_16_bits_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = replace(QUICK, precision="16-mixed", epochs=1)
+    usual = train(recipe).state
+    monkeypatch.setattr(shards, "_LOSS_SCALE", 2.0**60)
+    left_out = train(recipe)
+    assert torch.equal(left_out.state["0.weight"], network().state_dict()["0.weight"])
+    assert not torch.equal(usual["0.weight"], left_out.state["0.weight"])
+    assert np.isfinite(left_out.history[0].train_loss)

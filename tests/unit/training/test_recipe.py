@@ -5,11 +5,14 @@ import sys
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.training.recipe import Recipe, Stage
+from edgekit.training.recipe import Distillation, Recipe, Stage
 
 
 def test_json_and_back_is_the_same_recipe() -> None:
-    recipe = Recipe(epochs=7, stages=(Stage(0.25, 0.1), Stage(1.0, 0.9)), seed=3)
+    taught = Distillation(2.0, 0.5, {"model": {"arch": "mobilenet_v1"}, "sha256": "ab"})
+    recipe = Recipe(
+        epochs=7, stages=(Stage(0.25, 0.1), Stage(1.0, 0.9)), seed=3, distillation=taught
+    )
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
 
@@ -42,6 +45,21 @@ def test_json_and_back_is_the_same_recipe() -> None:
 def test_senseless_values_are_refused(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=r"recipe|batch"):
         Recipe(**{field: value})
+
+
+def test_an_unknown_precision_names_near_ones() -> None:
+    with pytest.raises(UsageError, match="bf16") as caught:
+        Recipe(precision="bf16")
+    assert "bf16-mixed" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("temperature", "weight"),
+    [(0.5, 0.5), (float("inf"), 0.5), (float("nan"), 0.5), (2.0, 0.0), (2.0, 1.1)],
+)
+def test_senseless_distillations_are_refused(temperature: float, weight: float) -> None:
+    with pytest.raises(UsageError, match="distillation"):
+        Distillation(temperature, weight, {})
 
 
 def test_a_recipe_and_its_schedule_need_no_torch() -> None:

@@ -46,7 +46,7 @@ def test_recalibrated_statistics_are_those_of_the_images(shards: int) -> None:
     module, plain = network(), network()
     replicas = [module, *(network() for _ in range(shards - 1))]
     with Team(2, shards) as team:
-        recalibrate(replicas, images, np.arange(128), team)
+        recalibrate(replicas, images, np.array_split(np.arange(128), shards), team)
     with torch.no_grad():
         first = plain[0](images.inputs(np.arange(128)))
     torch.testing.assert_close(module[1].running_mean, first.mean((0, 2, 3)))
