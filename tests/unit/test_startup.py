@@ -40,6 +40,7 @@ def python(code: str) -> str:
         (["--version"], set()),
         (["build", "--help"], {"rich"}),
         (["models"], set()),
+        (["scale", "--search"], set()),
         (["boards"], {"pydantic"}),
     ],
     ids=" ".join,
