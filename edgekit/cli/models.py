@@ -26,9 +26,9 @@ def models(alpha: float, rho: float, classes: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo(f"{'name':<24}{'family':<18}{'resolution':>10}{'parameters':>14}{'MACs':>16}")
+    click.echo(f"{'name':<34}{'family':<18}{'resolution':>10}{'parameters':>14}{'MACs':>16}")
     for row in rows:
         click.echo(
-            f"{row['name']:<24}{row['family']:<18}{row['resolution']:>10}"
+            f"{row['name']:<34}{row['family']:<18}{row['resolution']:>10}"
             f"{row['params']:>14,}{row['macs']:>16,}"
         )

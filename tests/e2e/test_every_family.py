@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="needs edgekit[train]")
 import torch
 from published import seeded
 
+from edgekit.backends.coral import BACKEND
 from edgekit.compress.calibrate import calibrate
 from edgekit.compress.quantize import quantize
 from edgekit.convert import onnx_graph, tflite_writer, torch_onnx
@@ -24,6 +25,7 @@ from edgekit.models.cost import cost
 from edgekit.models.layers import Layer, PaddingMode, Shape
 from edgekit.models.module import build
 from edgekit.models.spec import ModelSpec
+from edgekit.plan.partition import partition
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +40,10 @@ def narrowest(name: str, padding: PaddingMode = "same") -> ModelSpec:
 
 
 SIZES = {name: cost(narrowest(name)).params for name in registry.names()}
+FAMILIES = {registry.get(name).family for name in SIZES}
 SMALLEST = sorted(
-    {registry.get(n).family: n for n in sorted(SIZES, key=SIZES.__getitem__, reverse=True)}.values()
+    min((name for name in SIZES if registry.get(name).family == family), key=SIZES.__getitem__)
+    for family in FAMILIES
 )
 SMALL = sorted({*SMALLEST, *(name for name, size in SIZES.items() if size < FEW_PARAMETERS)})
 
@@ -104,3 +108,14 @@ def test_symmetric_padding_costs_a_pad_for_each_strided_layer_at_most(name: str)
     )
     assert count(graph, ops.Pad) <= strided
     assert count(graph, ops.Transpose) == 0
+
+
+def test_hard_swish_written_out_leaves_the_whole_network_to_the_edge_tpu() -> None:
+    random = np.random.default_rng(2)
+    images = random.uniform(-1, 1, (6, RESOLUTION, RESOLUTION, 3)).astype(np.float32)
+    graph = BACKEND.suited(float_graph(narrowest("mobilenet_v3_small"), images))
+    integers = quantize(graph, calibrate(graph, [images]), input_range=(-1, 127 / 128))
+    assert partition(integers).mapped_count == len(integers.nodes)
+    pixels = random.integers(-128, 128, (2, RESOLUTION, RESOLUTION, 3), np.int8)
+    (expected,) = tflm.run(tflite_writer.write(integers), [pixels])
+    np.testing.assert_array_equal(run(integers, [pixels])[0], expected)
