@@ -31,11 +31,12 @@ pytestmark = pytest.mark.slow
 
 RESOLUTION = 32
 CLASSES = 10
-FEW_PARAMETERS = 3_000_000
+FEW_PARAMETERS = 750_000
+NARROW = 0.25
 
 
 def narrowest(name: str, padding: PaddingMode = "same") -> ModelSpec:
-    alpha = min(registry.get(name).alphas)
+    alpha = min(NARROW, *registry.get(name).alphas)
     return registry.resolve(name, alpha, resolution=RESOLUTION, classes=CLASSES, padding=padding)
 
 
