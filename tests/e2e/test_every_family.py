@@ -9,6 +9,7 @@ pytest.importorskip("torch", reason="needs edgekit[train]")
 
 import torch
 from published import seeded
+from published.settled import settle
 
 from edgekit.backends.coral import BACKEND
 from edgekit.compress.calibrate import calibrate
@@ -54,11 +55,21 @@ def float_graph(spec: ModelSpec, images: np.ndarray) -> Graph:
     module = build(spec).eval()
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     module.load_state_dict({k: torch.as_tensor(v) for k, v in seeded.weights(shapes).items()})
+    if any(isinstance(part, torch.nn.SiLU) for part in module.modules()):
+        settle(module, torch.from_numpy(coarse_pictures()))
     onnx_model = torch_onnx.export(module, spec.input_shape)
     torch_onnx.check(onnx_model, module, images.transpose(0, 3, 1, 2))
     graph = onnx_graph.read(onnx_model)
     check_against_onnxruntime(onnx_model, graph, images[:1])
     return graph
+
+
+def coarse_pictures(count: int = 32) -> np.ndarray:
+    """(count, 3, side, side): squares of 8 pixels at many contrasts."""
+    random = np.random.default_rng(3)
+    squares = random.uniform(-1, 1, (count, 3, RESOLUTION // 8, RESOLUTION // 8))
+    contrast = random.uniform(0, 1, (count, 1, 1, 1))
+    return np.kron(contrast * squares, np.ones((8, 8))).astype(np.float32)
 
 
 def parts(layer: Layer, shape: Shape) -> Iterator[Layer]:
