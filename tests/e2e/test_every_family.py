@@ -56,7 +56,7 @@ def float_graph(spec: ModelSpec, images: np.ndarray) -> Graph:
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     module.load_state_dict({k: torch.as_tensor(v) for k, v in seeded.weights(shapes).items()})
     if any(isinstance(part, torch.nn.SiLU) for part in module.modules()):
-        settle(module, torch.from_numpy(coarse_pictures()))
+        settle(module, torch.from_numpy(among_others(images).transpose(0, 3, 1, 2)))
     onnx_model = torch_onnx.export(module, spec.input_shape)
     torch_onnx.check(onnx_model, module, images.transpose(0, 3, 1, 2))
     graph = onnx_graph.read(onnx_model)
@@ -64,12 +64,12 @@ def float_graph(spec: ModelSpec, images: np.ndarray) -> Graph:
     return graph
 
 
-def coarse_pictures(count: int = 32) -> np.ndarray:
-    """(count, 3, side, side): squares of 8 pixels at many contrasts."""
+def among_others(images: np.ndarray) -> np.ndarray:
+    """The images and noise of many contrasts, enough to take statistics of."""
     random = np.random.default_rng(3)
-    squares = random.uniform(-1, 1, (count, 3, RESOLUTION // 8, RESOLUTION // 8))
-    contrast = random.uniform(0, 1, (count, 1, 1, 1))
-    return np.kron(contrast * squares, np.ones((8, 8))).astype(np.float32)
+    noise = random.uniform(-1, 1, (26, *images.shape[1:]))
+    contrast = random.uniform(0.2, 2, (26, 1, 1, 1))
+    return np.concatenate([images, (contrast * noise).astype(np.float32)])
 
 
 def parts(layer: Layer, shape: Shape) -> Iterator[Layer]:

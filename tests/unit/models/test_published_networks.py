@@ -70,6 +70,7 @@ def test_logits_are_the_references(name: str) -> None:
         settle(module, images)
     with torch.no_grad():
         logits = module(images).numpy()
-    largest = np.abs(logits).max()
+    # Statistics of two images amplify rounding; another epsilon changes B0's logits by 6 %.
+    tolerance = (1e-3 if golden.get("settled") else 1e-4) * np.abs(logits).max()
     expected = np.array(golden["logits"], np.float32)
-    np.testing.assert_allclose(logits[:, : seeded.LOGITS], expected, rtol=0, atol=1e-4 * largest)
+    np.testing.assert_allclose(logits[:, : seeded.LOGITS], expected, rtol=0, atol=tolerance)
