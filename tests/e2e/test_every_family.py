@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason="needs edgekit[train]")
 
 import torch
 from published import seeded
+from published.settled import settle
 
 from edgekit.backends.coral import BACKEND
 from edgekit.compress.calibrate import calibrate
@@ -57,11 +58,21 @@ def float_graph(spec: ModelSpec, images: np.ndarray) -> Graph:
     module = build(spec).eval()
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     module.load_state_dict({k: torch.as_tensor(v) for k, v in seeded.weights(shapes).items()})
+    if any(isinstance(part, torch.nn.SiLU) for part in module.modules()):
+        settle(module, torch.from_numpy(among_others(images).transpose(0, 3, 1, 2)))
     onnx_model = torch_onnx.export(module, spec.input_shape)
     torch_onnx.check(onnx_model, module, images.transpose(0, 3, 1, 2))
     graph = onnx_graph.read(onnx_model)
     check_against_onnxruntime(onnx_model, graph, images[:1])
     return graph
+
+
+def among_others(images: np.ndarray) -> np.ndarray:
+    """The images and noise of many contrasts, enough to take statistics of."""
+    random = np.random.default_rng(3)
+    noise = random.uniform(-1, 1, (26, *images.shape[1:]))
+    contrast = random.uniform(0.2, 2, (26, 1, 1, 1))
+    return np.concatenate([images, (contrast * noise).astype(np.float32)])
 
 
 def parts(layer: Layer, shape: Shape) -> Iterator[Layer]:

@@ -15,6 +15,7 @@ def narrow_b0(width: float) -> nn.Module:
     return EfficientNet(stages, dropout=0.2, last_channel=last)
 
 
+SETTLED = True
 REFERENCES = {
     "efficientnet_b0": models.efficientnet_b0,
     "efficientnet_b0 0.25": partial(narrow_b0, 0.25),

@@ -8,6 +8,7 @@ import timm
 from timm.models.efficientnet import _gen_efficientnet_lite
 
 PADDING = "same"
+SETTLED = True
 REFERENCES = {
     **{
         f"efficientnet_lite{size}": partial(timm.create_model, f"tf_efficientnet_lite{size}")

@@ -1,8 +1,9 @@
 """Write what the reference implementation of a family computes; see README.md for how to run this.
 
 A family's file here has `REFERENCES`: by "name" or "name ALPHA" a function that builds the network
-with torchvision or timm, at 1,000 classes, and `PADDING = "same"` if they pad like TFLite. Needs
-those, not edgekit. Refuses a network whose logits would prove nothing.
+with torchvision or timm, at 1,000 classes. `PADDING = "same"` there says that they pad like TFLite,
+`SETTLED = True` that they are too deep for drawn statistics. Needs torchvision and timm, not
+edgekit. Refuses a network whose logits would prove nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from published import seeded
+from published.settled import settle
 
 RESOLUTION = 64  # odd maps come after it: 64, 32, ..., 2, 1
 
@@ -26,9 +28,10 @@ def main() -> None:
     parser.add_argument("families", nargs="+", help="such as mobilenet_v2")
     for family in parser.parse_args().families:
         module = importlib.import_module(f"published.{family}")
-        padding = getattr(module, "PADDING", "torch")
+        settled = getattr(module, "SETTLED", False)
+        marks = {"padding": getattr(module, "PADDING", "torch"), "settled": settled}
         golden = {
-            name: {"padding": padding, **golden_of(build)}
+            name: {**marks, **golden_of(build, settled)}
             for name, build in module.REFERENCES.items()
         }
         path = Path(__file__).with_name(f"{family}.json")
@@ -36,14 +39,17 @@ def main() -> None:
         print(f"{path}: {len(golden)} networks")
 
 
-def golden_of(build: Callable[[], Any]) -> dict[str, Any]:
+def golden_of(build: Callable[[], Any], settled: bool) -> dict[str, Any]:
     """Names, shapes, parameters and logits of one network."""
     module = build().eval()
     shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     state = {name: torch.as_tensor(value) for name, value in seeded.weights(shapes).items()}
     module.load_state_dict(state)
+    images = torch.from_numpy(seeded.images(RESOLUTION))
+    if settled:
+        settle(module, images)
     with torch.no_grad():
-        logits = module(torch.from_numpy(seeded.images(RESOLUTION))).numpy()
+        logits = module(images).numpy()
     shown = logits[:, : seeded.LOGITS]
     if not np.isfinite(logits).all() or np.abs(shown[0] - shown[1]).max() < 0.02 * np.ptp(logits):
         raise SystemExit(f"These logits prove nothing: {shown}")

@@ -47,6 +47,7 @@ def python(code: str) -> str:
         (["build", "--help"], {"rich"}),
         (["train", "--help"], {"rich"}),
         (["models"], set()),
+        (["scale", "--search"], set()),
         (["boards"], {"pydantic"}),
     ],
     ids=" ".join,

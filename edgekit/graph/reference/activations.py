@@ -45,7 +45,8 @@ def logistic(op: Logistic, call: Call) -> Values:
     """x -> 1 / (1 + exp(-x)); 8-bit output scale 1/256, zero point at the type's minimum."""
     if call.is_float:
         x = call.values[0]
-        return np.float32(1) / (np.float32(1) + np.exp(-x))
+        with np.errstate(over="ignore"):  # below -88 exp is infinite, and the quotient 0
+            return np.float32(1) / (np.float32(1) + np.exp(-x))
     call.require_8_bit()
     scale, zero_point = call.per_tensor(call.inputs[0])
     minimum, maximum = np.iinfo(call.output_type).min, np.iinfo(call.output_type).max

@@ -35,6 +35,13 @@ def assert_every_value_equals_tflm(graph: Graph) -> None:
     np.testing.assert_array_equal(run(graph, [x])[0], expected)
 
 
+def test_a_float_logistic_of_anything_is_a_number_without_a_warning() -> None:
+    ends = real("x", (1, 3)), real("y", (1, 3))
+    graph = one_op(Logistic(), [ends[0]], ends[1])
+    (y,) = run(graph, [np.array([[-1e30, 0, 1e30]], np.float32)])
+    np.testing.assert_array_equal(y, [[0, 0.5, 1]])
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_logistic_is_bit_exact(scale: float) -> None:
     for zero_point in ZERO_POINTS:

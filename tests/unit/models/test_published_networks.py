@@ -11,6 +11,7 @@ pytest.importorskip("torch", reason="needs edgekit[train]")
 
 import torch
 from published import seeded
+from published.settled import settle
 from torch import nn
 
 from edgekit.models.cost import cost
@@ -64,8 +65,12 @@ def test_logits_are_the_references(name: str) -> None:
     module, golden = built(name), GOLDEN[name]
     state = seeded.weights(shapes_of(module))
     module.load_state_dict({k: torch.as_tensor(v) for k, v in state.items()}, assign=True)
+    images = torch.from_numpy(seeded.images(golden["resolution"]))
+    if golden.get("settled"):
+        settle(module, images)
     with torch.no_grad():
-        logits = module(torch.from_numpy(seeded.images(golden["resolution"]))).numpy()
-    largest = np.abs(logits).max()
+        logits = module(images).numpy()
+    # Statistics of two images amplify rounding; another epsilon changes B0's logits by 6 %.
+    tolerance = (1e-3 if golden.get("settled") else 1e-4) * np.abs(logits).max()
     expected = np.array(golden["logits"], np.float32)
-    np.testing.assert_allclose(logits[:, : seeded.LOGITS], expected, rtol=0, atol=1e-4 * largest)
+    np.testing.assert_allclose(logits[:, : seeded.LOGITS], expected, rtol=0, atol=tolerance)
