@@ -86,7 +86,7 @@ def test_what_it_starts_from_is_part_of_the_key() -> None:
 
 
 def test_a_stopped_fine_tuning_goes_on_and_ends_as_if_never_stopped() -> None:
-    with pytest.raises(TrainingStoppedError, match="after 1 epochs") as caught:
+    with pytest.raises(TrainingStoppedError, match="after 1 epoch,") as caught:
         run(narrow(), progress=stop_after(6))
     assert "--resume" in caught.value.hint
     assert "--weights" not in caught.value.hint  # they fit no architecture
