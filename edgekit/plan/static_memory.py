@@ -1,0 +1,98 @@
+"""Where everything lies in the arena of a generated C program.
+
+A `Program` enters; a frozen `StaticMemory` leaves: the offset of each activation and of each
+kernel's scratch, known before anything runs. Views take the place of what they are views of, and a
+kernel that may overwrite an input does so where that input is read for the last time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgekit.graph.ir import Graph
+from edgekit.lower.program import Program, Step
+from edgekit.plan.arena import ALIGNMENT, activation_buffers
+from edgekit.plan.greedy import Buffer
+from edgekit.plan.placement import lower_bound, pack
+from edgekit.plan.tflm_memory import align
+
+
+@dataclass(frozen=True)
+class StaticMemory:
+    """The arena of a program.
+
+    Attributes:
+        arena_bytes: its size, a multiple of 16; its start is aligned to 16.
+        offsets: of each activation from the arena's start, by tensor name.
+        scratch: of each step's scratch, by the step's index; steps without any are left out.
+        bound_bytes: the most bytes alive at one step: no placement of these buffers needs fewer.
+    """
+
+    arena_bytes: int
+    offsets: dict[str, int]
+    scratch: dict[int, int]
+    bound_bytes: int
+
+
+def plan_memory(program: Program) -> StaticMemory:
+    """Place the activations and scratch buffers of a program."""
+    groups = _groups(program)
+    scratch = {
+        index: Buffer(
+            f"scratch {index}", align(step.kernel.scratch_bytes, ALIGNMENT), index + 1, index + 1
+        )
+        for index, step in enumerate(program.steps)
+        if step.kernel and step.kernel.scratch_bytes
+    }
+    buffers = [group.buffer for group in groups] + list(scratch.values())
+    packing = pack(buffers)
+    return StaticMemory(
+        arena_bytes=packing.height_bytes,
+        offsets={
+            name: offset
+            for group, offset in zip(groups, packing.offsets, strict=False)
+            for name in group.names
+        },
+        scratch=dict(zip(scratch, packing.offsets[len(groups) :], strict=True)),
+        bound_bytes=lower_bound(buffers),
+    )
+
+
+@dataclass
+class _Group:
+    """Tensors that share a place: `buffer` covers all their lives."""
+
+    buffer: Buffer
+    names: list[str]
+
+    def join(self, other: Buffer) -> None:
+        own = self.buffer
+        size, last = max(own.size_bytes, other.size_bytes), max(own.last, other.last)
+        self.buffer = Buffer(own.name, size, min(own.first, other.first), last)
+        self.names.append(other.name)
+
+
+def _groups(program: Program) -> list[_Group]:
+    """The activations, those that share their place together."""
+    buffers = {buffer.name: buffer for buffer in activation_buffers(program.graph)}
+    found = {name: _Group(buffer, [name]) for name, buffer in buffers.items()}
+    for index, step in enumerate(program.steps, start=1):
+        source = _gives_way(program.graph, step, found, index)
+        if source is not None:
+            group = found[source]
+            group.join(buffers[step.outputs[0]])
+            found[step.outputs[0]] = group
+    return list({id(group): group for group in found.values()}.values())
+
+
+def _gives_way(graph: Graph, step: Step, found: dict[str, _Group], index: int) -> str | None:
+    """The input whose place the first output takes; None if it needs one of its own."""
+    if step.kernel is None:
+        return step.activations[0]
+    size = graph.tensors[step.outputs[0]].size_bytes
+    for position in step.kernel.overwrites:
+        group = found[step.activations[position]]
+        kept = any(name in graph.outputs for name in group.names)
+        if group.buffer.last == index and group.buffer.size_bytes >= size and not kept:
+            return step.activations[position]
+    return None
