@@ -73,7 +73,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             entry, material, softmax=not request.logits, clock=clock, progress=progress
         )
         with clock.stage("plan"):
-            integer, arena = placed(entry, integer, board)
+            integer, arena = placed(entry, integer, board, backend.name)
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
             verified = verify(integer.tflite, known.inputs, known.outputs)
@@ -106,7 +106,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             )
             backend.check(deployment)
             files = backend.files(deployment)
-            if board.backend == "tflm":  # elsewhere nobody has an arena
+            if backend.name == "tflm":  # elsewhere nobody has an arena
                 files["memory.svg"] = _picture(name, integer.graph, arena, board)
             notices += place.notices(files, backend.additions)
         report = document(

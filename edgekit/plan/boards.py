@@ -58,8 +58,8 @@ class Board(_Record):
 
     Attributes:
         id: the name on the command line and of the file.
-        backend: which backend makes bundles for it.
-        default: whether the backend takes this board when none is named.
+        backends: which backends make bundles for it, the most usual first.
+        default_for: those of them that take this board when none is named.
         core: of the processor the network runs on: "cortex-m4", "xtensa-lx7"; "host" where the
             board is an accelerator in somebody's computer.
         features: of that core: "fpu-sp", "fpu-dp", "dsp", "mve", "neon", "dotprod", "fp16".
@@ -70,8 +70,8 @@ class Board(_Record):
 
     id: _Name
     name: str
-    backend: _Name
-    default: bool = False
+    backends: Annotated[tuple[_Name, ...], Field(min_length=1)]
+    default_for: tuple[_Name, ...] = ()
     core: _Name
     features: tuple[_Name, ...] = ()
     clock_hz: Annotated[int, Field(gt=0)] | None
@@ -123,8 +123,8 @@ def load(board_id: str) -> Board:
 
 def for_backend(backend: str) -> list[Board]:
     """The boards of a backend, its default first, the others by id."""
-    boards = (load(name) for name in names())
-    return sorted((b for b in boards if b.backend == backend), key=lambda b: (not b.default, b.id))
+    boards = (board for board in map(load, names()) if backend in board.backends)
+    return sorted(boards, key=lambda board: (backend not in board.default_for, board.id))
 
 
 def default_for(backend: str) -> Board:
@@ -133,10 +133,10 @@ def default_for(backend: str) -> Board:
     Raises:
         InputError: not exactly one board of the backend says `default = true`.
     """
-    boards = [board for board in for_backend(backend) if board.default]
+    boards = [board for board in for_backend(backend) if backend in board.default_for]
     if len(boards) != 1:
         raise InputError(
-            f"{len(boards)} boards of backend '{backend}' say default = true, one should.",
+            f"{len(boards)} boards say default_for = ['{backend}'], one should.",
             hint=f"Look at the files in {targets_dir()}.",
         )
     return boards[0]

@@ -145,7 +145,7 @@ def judge(
 def _roomier(board: Board, regions: Iterable[RegionFit]) -> tuple[str, ...]:
     needed = {region.kind: region.used_bytes for region in regions}
     found = []
-    for other in boards.for_backend(board.backend):
+    for other in boards.for_backend(board.backends[0]):
         room = {"ram": other.arena_region, "flash": other.flash_region}
         capacities = {kind: region.bytes for kind, region in room.items() if region}
         if all(capacities.get(kind, 0) >= size for kind, size in needed.items()):

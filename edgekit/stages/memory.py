@@ -17,7 +17,7 @@ from edgekit.stages.entry import Entry
 from edgekit.stages.integer import Integer
 
 
-def placed(entry: Entry, integer: Integer, board: Board) -> tuple[Integer, ArenaPlan]:
+def placed(entry: Entry, integer: Integer, board: Board, target: str) -> tuple[Integer, ArenaPlan]:
     """The network as it is deployed, and TFLite Micro's arena for it.
 
     Raises:
@@ -27,7 +27,7 @@ def placed(entry: Entry, integer: Integer, board: Board) -> tuple[Integer, Arena
     if entry.tflite is not None:
         offsets, order = tflite_reader.read_offsets(entry.tflite), list(graph.tensors)
         return integer, plan_arena(graph, build_for(board), offsets, order)
-    if board.backend != "tflm":
+    if target != "tflm":
         return integer, plan_arena(graph, build_for(board))
     offsets, arena = plan_for(graph, board)
     return replace(integer, tflite=tflite_writer.write(graph, offsets)), arena

@@ -14,7 +14,7 @@ from edgekit.emit.bundle import write_bundle
 
 def written(folder: Path, made: Deployment) -> Path:
     """The bundle of a deployment in a folder."""
-    backend = registry.get(made.board.backend)
+    backend = registry.get(made.board.backends[0])
     files = backend.files(made)
     return write_bundle(folder, files, provenance=made.provenance, additions=backend.additions)
 

@@ -8,7 +8,7 @@ from edgekit.plan import boards
 GOOD = """
 id = "toy"
 name = "Toy"
-backend = "tflm"
+backends = ["tflm"]
 core = "cortex-m4"
 clock_hz = 1_000_000
 datasheet = "https://example.org/toy.pdf"
@@ -33,7 +33,8 @@ def read(tmp_path: Path, text: str) -> boards.Board:
 def test_every_shipped_board_loads_under_its_own_name(name: str) -> None:
     board = boards.load(name)
     assert board.id == name
-    assert board.backend in {"coral", "rpi", "tflm", "c"}
+    assert {*board.backends} <= {"coral", "rpi", "tflm", "c"}
+    assert {*board.default_for} <= {*board.backends}
 
 
 @pytest.mark.parametrize(
