@@ -6,6 +6,7 @@ layer with its shapes beside it, one designated initializer a kernel's parameter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,23 +14,22 @@ from edgekit.emit import c_array
 from edgekit.emit.render import render
 from edgekit.emit.text import plain
 from edgekit.graph.ir import DType, Tensor
-from edgekit.lower.program import Constant, Program, Step, Value
+from edgekit.lower.program import Constant, Kernel, Program, Step, Value
 from edgekit.plan.static_memory import StaticMemory
 from edgekit.resources import templates_dir
 
 _RUNTIME = "runtime"
-_ALWAYS = ("ek_fixed.h",)
 # Each template, and how its file's name ends: model.c, model_weights.c.
 _FILES = {"model.h": ".h", "model.c": ".c", "weights.h": "_weights.h", "weights.c": "_weights.c"}
 _C_TYPES = {DType.FLOAT32: "float", DType.BOOL: "bool"}
 
 
 @dataclass(frozen=True)
-class Call:
-    """A line of `ek_model_invoke`: what it computes, and the C call; no call for a view."""
+class Layer:
+    """A layer in `ek_model_invoke`: what it computes, and its C calls; none for a view."""
 
     comment: str
-    call: str
+    calls: tuple[str, ...]
 
 
 def c_program(program: Program, memory: StaticMemory, prefix: str = "ek_model") -> dict[str, bytes]:
@@ -46,8 +46,8 @@ def c_program(program: Program, memory: StaticMemory, prefix: str = "ek_model") 
         "names": names,
         "program": program,
         "memory": memory,
-        "headers": program.headers,
-        "calls": [_call(program, memory, index, prefix) for index in range(len(program.steps))],
+        "headers": [f"{name}.h" for name in program.kernel_names],
+        "layers": _layers(program, memory, prefix),
         "constants": list(_declarations(program, prefix)),
         "parameters": list(_parameters(program, prefix)),
         "inputs": [_end(program, memory, name) for name in program.graph.inputs],
@@ -60,10 +60,14 @@ def c_program(program: Program, memory: StaticMemory, prefix: str = "ek_model") 
 def runtime_files(program: Program) -> dict[str, bytes]:
     """The kernels that a program calls, and what they include; no others."""
     folder = templates_dir() / _RUNTIME
-    names = {*_ALWAYS}
-    for header in program.headers:
-        names |= {header, header.replace(".h", ".c")}
-    return {name: (folder / name).read_bytes() for name in sorted(names)}
+    found: dict[str, bytes] = {}
+    wanted = [f"{name}.c" for name in program.kernel_names]
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found[name] = (folder / name).read_bytes()
+            wanted += re.findall(r'^#include "(.+)"$', found[name].decode(), re.MULTILINE)
+    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -105,30 +109,28 @@ class Declaration:
     alignment: int
     comment: str
     text: str
+    is_operand: bool
 
 
 def _declarations(program: Program, prefix: str) -> Iterator[Declaration]:
-    for index, step in enumerate(program.steps):
-        for constant in _constants(step):
+    for name, kernel in _named(program, prefix):
+        for constant in kernel.constants:
             yield Declaration(
-                name=_name(prefix, index, constant),
+                name=f"{name}_{constant.role}",
                 c_type=c_type(DType(constant.data.dtype.name)),
                 elements=constant.data.size,
                 alignment=constant.alignment,
                 comment=constant.layout,
                 text=c_array.numbers(constant.data),
+                is_operand=constant in kernel.operands,
             )
 
 
-def _constants(step: Step) -> Iterator[Constant]:
-    values = list(step.kernel.parameters.values()) if step.kernel else []
-    for value in (*step.operands, *values):
-        if isinstance(value, Constant):
-            yield value
-
-
-def _name(prefix: str, index: int, constant: Constant) -> str:
-    return f"{prefix}_{index}_{constant.role}"
+def _named(program: Program, prefix: str) -> Iterator[tuple[str, Kernel]]:
+    """Each call with the C name of its parameters."""
+    for index, step in enumerate(program.steps):
+        for part, kernel in enumerate(step.kernels):
+            yield f"{prefix}_{index}" + (f"_{part}" if len(step.kernels) > 1 else ""), kernel
 
 
 @dataclass(frozen=True)
@@ -141,45 +143,56 @@ class Initializer:
 
 
 def _parameters(program: Program, prefix: str) -> Iterator[Initializer]:
-    for index, step in enumerate(program.steps):
-        if step.kernel:
-            fields = tuple(
-                (field, _value(value, prefix, index))
-                for field, value in step.kernel.parameters.items()
-            )
-            yield Initializer(f"{prefix}_{index}", step.kernel.struct, fields)
+    for name, kernel in _named(program, prefix):
+        fields = ((field, _value(value, name)) for field, value in kernel.parameters.items())
+        yield Initializer(name, kernel.struct, tuple(fields))
 
 
-def _value(value: Value, prefix: str, index: int) -> str:
+def _value(value: Value, name: str) -> str:
     match value:
         case None:
             return "NULL"
         case Constant():
-            return _name(prefix, index, value)
+            return f"{name}_{value.role}"
         case tuple():
             return "{" + ", ".join(map(c_array.literal, value)) + "}"
         case _:
             return c_array.literal(value)
 
 
-def _call(program: Program, memory: StaticMemory, index: int, prefix: str) -> Call:
-    step = program.steps[index]
+def _layers(program: Program, memory: StaticMemory, prefix: str) -> list[Layer]:
+    names = {id(kernel): name for name, kernel in _named(program, prefix)}
+    return [
+        Layer(
+            _comment(program, index, step),
+            tuple(
+                _call(program, memory, index, kernel, names[id(kernel)]) for kernel in step.kernels
+            ),
+        )
+        for index, step in enumerate(program.steps)
+    ]
+
+
+def _comment(program: Program, index: int, step: Step) -> str:
     tensors = program.graph.tensors
-    read = ", ".join(_shape(tensors[name]) for name in step.activations)
-    made = ", ".join(_shape(tensors[name]) for name in step.outputs)
-    comment = f"{index}: {step.node.op.tflite_name} {read} -> {made}"
-    if step.kernel is None:
-        return Call(f"{comment}: the same bytes", "")
-    arguments = [f"&{prefix}_{index}"]
-    for operand in step.operands:
+    read = ", ".join(_shape(tensors[name]) for name in program.activations(step.node))
+    made = ", ".join(_shape(tensors[name]) for name in step.node.outputs)
+    view = "" if step.kernels else ": the same bytes"
+    return f"{index}: {step.node.op.tflite_name} {read} -> {made}{view}"
+
+
+def _call(program: Program, memory: StaticMemory, index: int, kernel: Kernel, name: str) -> str:
+    tensors = program.graph.tensors
+    arguments = [f"&{name}"]
+    for operand in kernel.operands:
         if isinstance(operand, Constant):
-            arguments.append(_name(prefix, index, operand))
+            arguments.append(f"{name}_{operand.role}")
         else:
             arguments.append(_place(tensors[operand], memory.offsets[operand], "const "))
-    arguments += [_place(tensors[name], memory.offsets[name]) for name in step.outputs]
-    if step.kernel.scratch_bytes is not None:
-        arguments.append(f"arena + {memory.scratch[index]}" if index in memory.scratch else "NULL")
-    return Call(comment, f"{step.kernel.function}({', '.join(arguments)})")
+    arguments += [_place(tensors[output], memory.offsets[output]) for output in kernel.outputs]
+    if kernel.scratch_bytes is not None:
+        arguments.append(f"arena + {memory.scratch[index]}" if kernel.scratch_bytes else "NULL")
+    return f"{kernel.name}({', '.join(arguments)})"
 
 
 def _place(tensor: Tensor, offset: int, qualifier: str = "") -> str:

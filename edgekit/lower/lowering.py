@@ -15,13 +15,48 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower.convolution import conv_2d
+from edgekit.lower.elementwise import add_or_sub, lookup, mul
+from edgekit.lower.movement import (
+    concatenation,
+    dequantize,
+    pad,
+    quantize,
+    split,
+    transpose,
+    view,
+)
+from edgekit.lower.pooling import average_pool_2d, max_pool_2d, mean
+from edgekit.lower.products import conv_2d, depthwise_conv_2d, fully_connected
 from edgekit.lower.program import Program, Step
+from edgekit.lower.scores import softmax
 
 Lowering = Callable[[Any, Call], Step]
 
 LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     ops.Conv2D: conv_2d,
+    ops.DepthwiseConv2D: depthwise_conv_2d,
+    ops.FullyConnected: fully_connected,
+    ops.AveragePool2D: average_pool_2d,
+    ops.MaxPool2D: max_pool_2d,
+    ops.Mean: mean,
+    ops.Add: add_or_sub,
+    ops.Sub: add_or_sub,
+    ops.Mul: mul,
+    ops.Concatenation: concatenation,
+    ops.Pad: pad,
+    ops.PadV2: pad,
+    ops.Softmax: softmax,
+    ops.Logistic: lookup,
+    ops.HardSwish: lookup,
+    ops.Relu: lookup,
+    ops.Relu6: lookup,
+    ops.Reshape: view,
+    ops.Squeeze: view,
+    ops.ExpandDims: view,
+    ops.Transpose: transpose,
+    ops.Split: split,
+    ops.Quantize: quantize,
+    ops.Dequantize: dequantize,
 }
 
 

@@ -35,46 +35,46 @@ Value = int | float | tuple[int, ...] | Constant | None
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """One call of a kernel: `function(&parameters, inputs..., outputs..., [scratch])`.
+    """One call of a kernel: `function(&parameters, operands..., outputs..., [scratch])`.
 
     Attributes:
-        function: of the runtime, as "ek_conv_s8".
-        header: that declares it, as "ek_conv.h"; the source has the same stem.
-        struct: the type of its parameters, as "ek_conv".
+        name: of the function and, with ".h" and ".c", of the runtime's files: "ek_conv_s8".
+        struct: the type of its parameters, "ek_conv".
         parameters: its fields by name; None is a null pointer, a Constant a pointer to it.
+        operands: what it reads, in order: activations by tensor name, constants.
+        outputs: what it writes: tensor names.
         scratch_bytes: that it needs while it runs, aligned to 16; 0 passes a null pointer, None
             is a kernel that takes no scratch.
-        overwrites: positions among the node's activations whose memory the first output may take,
-            because the kernel reads an element for the last time before it writes there.
+        overwrites: positions among the operands whose memory the output may take, because the
+            kernel reads an element for the last time before it writes there.
     """
 
-    function: str
-    header: str
+    name: str
     struct: str
     parameters: Mapping[str, Value]
+    operands: tuple[str | Constant, ...]
+    outputs: tuple[str, ...]
     scratch_bytes: int | None = None
     overwrites: tuple[int, ...] = ()
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """All arrays that it reads, operands first."""
+        values = (*self.operands, *self.parameters.values())
+        return tuple(value for value in values if isinstance(value, Constant))
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A node and the kernel that computes it.
+    """A node and the calls that compute it.
 
     Attributes:
-        operands: what the call passes as inputs, in order: activations by tensor name, constants.
-        outputs: tensor names.
-        kernel: None where nothing is to be done: the output is the input's bytes (a view).
+        kernels: mostly one; several where a node is done in parts, none where nothing is to be
+            done: the output is the first activation's bytes (a view).
     """
 
     node: Node
-    operands: tuple[str | Constant, ...]
-    outputs: tuple[str, ...]
-    kernel: Kernel | None
-
-    @property
-    def activations(self) -> tuple[str, ...]:
-        """The operands that are tensors."""
-        return tuple(operand for operand in self.operands if isinstance(operand, str))
+    kernels: tuple[Kernel, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,10 @@ class Program:
     steps: tuple[Step, ...]
 
     @property
-    def headers(self) -> tuple[str, ...]:
-        """Those of all kernels, each once, sorted."""
-        return tuple(sorted({step.kernel.header for step in self.steps if step.kernel}))
+    def kernel_names(self) -> tuple[str, ...]:
+        """The kernels that are called, each once, sorted."""
+        return tuple(sorted({kernel.name for step in self.steps for kernel in step.kernels}))
+
+    def activations(self, node: Node) -> tuple[str, ...]:
+        """The activations that a node reads."""
+        return tuple(name for name in node.inputs if not self.graph.tensors[name].is_constant)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.graph.ir import Graph
 from edgekit.lower.program import Program, Step
 from edgekit.plan.arena import ALIGNMENT, activation_buffers
 from edgekit.plan.greedy import Buffer
@@ -38,11 +37,9 @@ def plan_memory(program: Program) -> StaticMemory:
     """Place the activations and scratch buffers of a program."""
     groups = _groups(program)
     scratch = {
-        index: Buffer(
-            f"scratch {index}", align(step.kernel.scratch_bytes, ALIGNMENT), index + 1, index + 1
-        )
+        index: Buffer(f"scratch {index}", align(size, ALIGNMENT), index + 1, index + 1)
         for index, step in enumerate(program.steps)
-        if step.kernel and step.kernel.scratch_bytes
+        if (size := max((kernel.scratch_bytes or 0 for kernel in step.kernels), default=0))
     }
     buffers = [group.buffer for group in groups] + list(scratch.values())
     packing = pack(buffers)
@@ -77,22 +74,28 @@ def _groups(program: Program) -> list[_Group]:
     buffers = {buffer.name: buffer for buffer in activation_buffers(program.graph)}
     found = {name: _Group(buffer, [name]) for name, buffer in buffers.items()}
     for index, step in enumerate(program.steps, start=1):
-        source = _gives_way(program.graph, step, found, index)
+        source = _gives_way(program, step, found, index)
         if source is not None:
             group = found[source]
-            group.join(buffers[step.outputs[0]])
-            found[step.outputs[0]] = group
+            group.join(buffers[step.node.outputs[0]])
+            found[step.node.outputs[0]] = group
     return list({id(group): group for group in found.values()}.values())
 
 
-def _gives_way(graph: Graph, step: Step, found: dict[str, _Group], index: int) -> str | None:
+def _gives_way(program: Program, step: Step, found: dict[str, _Group], index: int) -> str | None:
     """The input whose place the first output takes; None if it needs one of its own."""
-    if step.kernel is None:
-        return step.activations[0]
-    size = graph.tensors[step.outputs[0]].size_bytes
-    for position in step.kernel.overwrites:
-        group = found[step.activations[position]]
-        kept = any(name in graph.outputs for name in group.names)
+    if not step.kernels:
+        return program.activations(step.node)[0]
+    if len(step.kernels) > 1:
+        return None
+    kernel, tensors = step.kernels[0], program.graph.tensors
+    size = align(tensors[kernel.outputs[0]].size_bytes, ALIGNMENT)
+    for position in kernel.overwrites:
+        source = kernel.operands[position]
+        if not isinstance(source, str):
+            continue
+        group = found[source]
+        kept = any(name in program.graph.outputs for name in group.names)
         if group.buffer.last == index and group.buffer.size_bytes >= size and not kept:
-            return step.activations[position]
+            return source
     return None

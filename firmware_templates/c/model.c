@@ -6,10 +6,13 @@
 #include "{{ names["weights.h"] }}"
 
 void {{ prefix }}_invoke(uint8_t *arena) {
-{% for call in calls %}
-  /* {{ call.comment }} */
-{% if call.call %}
-  {{ call.call }};
+{% if not layers | map(attribute="calls") | select | list %}
+  (void)arena; /* nothing is computed: the outputs are the inputs' bytes */
 {% endif %}
+{% for layer in layers %}
+  /* {{ layer.comment }} */
+{% for call in layer.calls %}
+  {{ call }};
+{% endfor %}
 {% endfor %}
 }

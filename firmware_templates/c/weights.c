@@ -8,7 +8,7 @@
 {% if array.comment %}
 /* {{ array.comment }} */
 {% endif %}
-static const _Alignas({{ array.alignment }}) {{ array.c_type }} {{ array.name }}[{{ array.elements }}] = {
+{{ "" if array.is_operand else "static " }}const _Alignas({{ array.alignment }}) {{ array.c_type }} {{ array.name }}[{{ array.elements }}] = {
 {{ array.text }}};
 
 {% endfor %}

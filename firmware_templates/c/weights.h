@@ -6,6 +6,9 @@
 #include "{{ header }}"
 {% endfor %}
 
+{% for array in constants if array.is_operand %}
+extern const {{ array.c_type }} {{ array.name }}[{{ array.elements }}];
+{% endfor %}
 {% for item in parameters %}
 extern const {{ item.struct }} {{ item.name }};
 {% endfor %}

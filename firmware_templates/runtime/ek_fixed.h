@@ -14,7 +14,7 @@ static inline int32_t ek_add_wrapping(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
-/* round(a * b / 2^31), ties upwards; b is never negative, so nothing saturates. */
+/* round(a * b / 2^31), ties upwards; a and b are not both INT32_MIN, which alone would saturate. */
 static inline int32_t ek_multiply_high(int32_t a, int32_t b) {
   return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
@@ -32,6 +32,12 @@ static inline int32_t ek_rescale(int32_t x, int32_t multiplier, int32_t shift) {
     return ek_multiply_high((int32_t)((uint32_t)x << shift), multiplier);
   }
   return ek_divide_by_power(ek_multiply_high(x, multiplier), -shift);
+}
+
+/* x * 2^exponent, held within int32; exponent 0 to 31. */
+static inline int32_t ek_saturating_shift(int32_t x, int32_t exponent) {
+  const int32_t limit = INT32_MAX >> exponent;
+  return x > limit ? INT32_MAX : x < -limit - 1 ? INT32_MIN : x * (1 << exponent);
 }
 
 static inline int32_t ek_clamp(int32_t x, int32_t low, int32_t high) {

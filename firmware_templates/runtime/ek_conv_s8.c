@@ -1,4 +1,4 @@
-#include "ek_conv.h"
+#include "ek_conv_s8.h"
 
 #include <stddef.h>
 #include <string.h>

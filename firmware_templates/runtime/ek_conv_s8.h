@@ -1,6 +1,6 @@
 /* CONV_2D, int8: dense and grouped convolutions. */
-#ifndef EK_CONV_H_
-#define EK_CONV_H_
+#ifndef EK_CONV_S8_H_
+#define EK_CONV_S8_H_
 
 #include <stdint.h>
 
