@@ -14,10 +14,12 @@ from edgekit.errors import MissingToolError
 MODULES = {
     "train": ("torch", "torch_pruning", "onnxsim", "safetensors"),
     "emulate": ("tflite_micro",),
+    "c": ("ziglang", "unicorn", "elftools"),
 }
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
     "emulate": "pip install 'edgekit[emulate]', on Linux with an x86-64 processor.",
+    "c": "pip install 'edgekit[c]'.",
 }
 
 
