@@ -27,7 +27,8 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion")
 _C11 = ("-std=c11", "-O2")
 # What is not called is not linked; nothing is expected of a C library or an operating system.
 _BARE = ("-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables")
-_LINK = ("-nostdlib", "-Wl,--gc-sections")
+ENTRY = "ek_start"  # where a chip's program begins; zig overlooks the ENTRY of a linker script
+_LINK = ("-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{ENTRY}")
 _CURE = (
     "pip install 'edgekit[c]' brings one (ziglang); arm-none-eabi-gcc, on Debian and Ubuntu "
     "apt-get install gcc-arm-none-eabi, is taken where it is on the PATH."
@@ -63,9 +64,7 @@ CORES: Mapping[str, CoreFlags] = {
     "cortex-m7": CoreFlags("cortex-m7", "thumbv7em", "cortex_m7", _ARMV8_FPU),
     "cortex-m33": CoreFlags("cortex-m33", "thumbv8m.main", "cortex_m33", _ARMV8_FPU),
     # Its name alone stands for the vector extension and both widths of float.
-    "cortex-m55": CoreFlags(
-        "cortex-m55", "thumbv8.1m.main", "cortex_m55", (("mve", "auto", ""),)
-    ),
+    "cortex-m55": CoreFlags("cortex-m55", "thumbv8.1m.main", "cortex_m55", (("mve", "auto", ""),)),
 }
 
 

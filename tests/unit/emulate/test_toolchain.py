@@ -15,6 +15,15 @@ FEATURES = {
     "cortex-m33": ("fpu-sp", "dsp"),
     "cortex-m55": ("fpu-sp", "fpu-dp", "dsp", "mve"),
 }
+# Of the ABI's attribute Tag_CPU_arch: v6S-M, v7, v7E-M, v8-M.main, v8.1-M.main.
+ARCHITECTURES = {
+    "cortex-m0plus": 12,
+    "cortex-m3": 10,
+    "cortex-m4": 13,
+    "cortex-m7": 13,
+    "cortex-m33": 17,
+    "cortex-m55": 21,
+}
 # Divides 64-bit integers and multiplies floats: both take a routine of the compiler's library
 # somewhere.
 SOURCE = """
@@ -29,7 +38,6 @@ void ek_start(void) {
 }
 """
 SCRIPT = """
-ENTRY(ek_start)
 MEMORY {
   flash (rx) : ORIGIN = 0x08000000, LENGTH = 64K
   ram (rw) : ORIGIN = 0x20000000, LENGTH = 8K
@@ -75,9 +83,7 @@ def test_every_core_gets_a_program_of_its_own_instructions(
         assert elf.header.e_entry & ~1 == 0x0800_0000
         attributes = elf.get_section_by_name(".ARM.attributes")
         said = {a.tag: a.value for a in attributes.subsections[0].subsubsections[0].attributes}
-        assert said["TAG_CPU_NAME"].lower() == core.replace("plus", "plus").lower() or (
-            said["TAG_CPU_NAME"].lower().replace("+", "plus") == core
-        )
+        assert said["TAG_CPU_ARCH"] == ARCHITECTURES[core]
         assert bool(said.get("TAG_ABI_VFP_ARGS")) == (core in FEATURES)
         assert elf.get_section_by_name(".data").header.sh_addr == 0x2000_0000
 
