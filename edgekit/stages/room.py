@@ -16,10 +16,11 @@ from math import ceil
 from edgekit.backends import c
 from edgekit.compress.calibrate import Ranges
 from edgekit.compress.quantize import quantize
-from edgekit.errors import DoesNotFitError, UsageError
+from edgekit.errors import UsageError
 from edgekit.graph.ir import Graph
 from edgekit.graph.passes.headless import headless
 from edgekit.models import registry
+from edgekit.models.cost import cost
 from edgekit.models.outline import outline
 from edgekit.models.spec import ModelSpec
 from edgekit.plan.boards import Board
@@ -44,11 +45,9 @@ def require_room(request: Request, spec: ModelSpec, board: Board) -> None:
     def verdict(graph: Graph) -> Fit:
         return _verdict(request, graph, board)
 
-    try:
-        verdict(outline(spec)).require()
-    except DoesNotFitError as error:
-        ways = "; ".join(_remedies(spec, verdict)) or "no smaller version of it"
-        raise DoesNotFitError(str(error), hint=f"What would fit: {ways}. {error.hint}") from None
+    fit = verdict(outline(spec))
+    if not fit.fits:
+        fit.require(tuple(_remedies(spec, verdict)))
 
 
 def _verdict(request: Request, graph: Graph, board: Board) -> Fit:
@@ -60,7 +59,7 @@ def _verdict(request: Request, graph: Graph, board: Board) -> Fit:
 
 
 def _remedies(spec: ModelSpec, verdict: Callable[[Graph], Fit]) -> Iterator[str]:
-    """The options that would make it fit, each alone, as they are typed."""
+    """The options that would make it fit, each alone or, where none does, two together."""
 
     def largest(smaller: Iterable[ModelSpec | None]) -> ModelSpec | None:
         """The last of the specs that fits, of ever larger ones; None if none does."""
@@ -68,18 +67,27 @@ def _remedies(spec: ModelSpec, verdict: Callable[[Graph], Fit]) -> Iterator[str]
         first = bisect_left(known, True, key=lambda one: not verdict(outline(one)).fits)
         return known[first - 1] if first else None
 
-    alphas = (step / _ALPHA_STEPS for step in range(1, ceil(spec.alpha * _ALPHA_STEPS)))
+    step, base = registry.RESOLUTION_STEP, registry.get(spec.arch)
+    alphas = [part / _ALPHA_STEPS for part in range(1, ceil(spec.alpha * _ALPHA_STEPS))]
     narrow = largest(_changed(spec, alpha, spec.resolution) for alpha in alphas)
+    small = largest(_changed(spec, spec.alpha, side) for side in range(step, spec.resolution, step))
     if narrow is not None:
         yield f"--alpha {narrow.alpha:g}"
-    sides = range(registry.RESOLUTION_STEP, spec.resolution, registry.RESOLUTION_STEP)
-    small = largest(_changed(spec, spec.alpha, side) for side in sides)
     if small is not None:
         yield f"--resolution {small.resolution} (rho {small.rho:.3f})"
     ratios = _RATIOS if _can_prune() else ()
     ratio = next((ratio for ratio in ratios if verdict(_pruned(spec, ratio)).fits), None)
     if ratio is not None:
         yield f"--prune {ratio:g}"
+    if narrow is None and small is None:
+        published = sorted(alpha for alpha in base.alphas if alpha < spec.alpha)
+        both = [
+            largest(_changed(spec, alpha, side) for alpha in published)
+            for side in range(step, spec.resolution, step)
+        ]
+        if fitting := [one for one in both if one is not None]:
+            best = max(fitting, key=lambda one: cost(one).macs)
+            yield f"--alpha {best.alpha:g} --resolution {best.resolution} (rho {best.rho:.3f})"
 
 
 def _changed(spec: ModelSpec, alpha: float, resolution: int) -> ModelSpec | None:
