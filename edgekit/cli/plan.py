@@ -24,8 +24,9 @@ Examples:
   edgekit plan model_int8.tflite --target c --board nucleo_f446re
 
 \b
-In TFLite Micro, "as it is" is the arena of this very file; "planned" is the arena once edgekit has written the model
-with an offline memory plan, as in its bundles. Exit code 5 if it does not fit the board.
+In TFLite Micro, "as it is" is the arena of this very file; "planned" is the arena once edgekit has
+written the model with an offline memory plan, as in its bundles. A C program has one arena only.
+Exit code 5 if it does not fit the board.
 """
 )
 @click.argument("model", type=click.Path(path_type=Path))
