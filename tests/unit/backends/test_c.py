@@ -29,6 +29,7 @@ from edgekit.resources import templates_dir
 
 BOARDS = [board.id for board in boards.for_backend("c")]
 THUMB = 1
+QEMU = shutil.which("qemu-system-arm")
 
 
 def deployment(board_id: str) -> Deployment:
@@ -116,6 +117,23 @@ def test_every_board_gets_vectors_stack_and_arena_where_its_memory_is(
     for handler in filter(None, table[1:]):
         assert handler & THUMB and text[0] <= handler < sum(text)
     assert struct.unpack_from("<I", elf, 24)[0] == table[1]  # the entry point is the reset handler
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(QEMU is None, reason="qemu-system-arm is not installed")
+@pytest.mark.parametrize("name", ["gcc", "zig"])
+@pytest.mark.parametrize("board_id", ["mps2_an386", "mps2_an500", "mps3_an547"])
+def test_self_test_passes_in_qemu_and_ends_with_an_exit_code(
+    board_id: str, name: str, elves: Elves, tmp_path: Path
+) -> None:
+    emulator = boards.load(board_id).emulator
+    assert QEMU is not None and emulator is not None and emulator.semihosting
+    elf = tmp_path / "self_test.elf"
+    elf.write_bytes(elves.of(board_id, name))
+    command = [QEMU, "-M", emulator.qemu, "-nographic", "-semihosting", "-kernel", str(elf)]
+    done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert done.stdout.splitlines()[-1] == b"self test: PASSED"
+    assert done.returncode == 0
 
 
 @pytest.mark.slow
