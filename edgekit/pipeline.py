@@ -33,14 +33,13 @@ from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, reso
 from edgekit.stages.integer import to_integers
 from edgekit.stages.lesson import lesson
 from edgekit.stages.material import Material, gather
-from edgekit.stages.measure import accuracy_on, gate, known_answers
+from edgekit.stages.measure import GOLDEN_SAMPLES, accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
 from edgekit.stages.request import Built, Request, board_for
+from edgekit.stages.room import require_room
 from edgekit.stages.weights import export, weights
 
 __all__ = ["Built", "Request", "build"]
-
-_GOLDEN_SAMPLES = 16  # known answers that travel in the bundle
 
 
 @dataclass
@@ -66,6 +65,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
     backend, board = backends.get(request.target), board_for(request)
     material = gather(request, progress)
     spec = resolve(request, material)
+    if spec is not None:
+        require_room(request, spec, board)
     name = entry_name(request, spec)
     notices: list[str] = []
     with claim(request.output or Path("build") / f"{name}_{backend.name}") as place:
@@ -76,7 +77,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             entry, material, softmax=not request.logits, clock=clock, progress=progress
         )
         with clock.stage("plan"):
-            integer, arena = placed(entry, integer, board)
+            integer, arena = placed(entry, integer, board, backend.name)
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
             verified = verify(integer.graph, integer.tflite, known.inputs, known.outputs)
@@ -92,7 +93,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 board=board,
                 preprocessing=integer.contract,
                 labels=None if request.embedding else material.labels,
-                golden=known.first(_GOLDEN_SAMPLES),
+                golden=known.first(GOLDEN_SAMPLES),
                 arena=arena,
                 provenance={
                     "model": dict(entry.described),
@@ -109,7 +110,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             )
             backend.check(deployment)
             files = backend.files(deployment)
-            if board.backend == "tflm":  # elsewhere nobody has an arena
+            if backend.name in ("tflm", "c"):  # elsewhere nobody has an arena
                 files["memory.svg"] = _picture(name, integer.graph, arena, board)
             notices += place.notices(files, backend.additions)
         report = document(
@@ -140,7 +141,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
 def _picture(name: str, graph: Graph, arena: ArenaPlan, board: Board) -> bytes:
     """The memory plan as an SVG."""
     ram_bytes = board.arena_region.bytes if board.arena_region else None
-    unplanned = plan_arena(graph, arena.build)
+    unplanned = plan_arena(graph, arena.build) if arena.build else None
     return waterfall(graph, arena, title=name, ram_bytes=ram_bytes, unplanned=unplanned).encode()
 
 

@@ -21,12 +21,12 @@ def boards(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([board.model_dump() for board in known], indent=2))
         return
-    click.echo(f"{'board':<24}{'target':<8}{'core':<14}{'RAM':>12}{'flash':>12}  name")
+    click.echo(f"{'board':<24}{'target':<10}{'core':<14}{'RAM':>12}{'flash':>12}  name")
     for board in known:
         sizes = (_size(region) for region in (board.arena_region, board.flash_region))
-        usual = " (default)" if board.default else ""
+        usual = f" (default for {', '.join(board.default_for)})" if board.default_for else ""
         click.echo(
-            f"{board.id:<24}{board.backend:<8}{board.core:<14}"
+            f"{board.id:<24}{', '.join(board.backends):<10}{board.core:<14}"
             + "".join(f"{size:>12}" for size in sizes)
             + f"  {board.name}{usual}"
         )

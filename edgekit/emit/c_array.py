@@ -42,17 +42,16 @@ def numbers(values: npt.NDArray[Any]) -> str:
     Floats have the nine digits that tell every float32 from its neighbours; infinity and NaN take
     their names from math.h.
     """
-    cell = _float if values.dtype.kind == "f" else _integer
-    cells = " ".join(f"{cell(value)}," for value in values.reshape(-1).tolist())
+    cells = " ".join(f"{literal(value)}," for value in values.reshape(-1).tolist())
     lines = textwrap.wrap(cells, _WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     return "".join(f"  {line}\n" for line in lines)
 
 
-def _integer(value: int) -> str:
-    return str(int(value))  # a bool, too
-
-
-def _float(value: float) -> str:
+def literal(value: float) -> str:
+    """A number as a C literal; see `numbers`."""
+    if not isinstance(value, float):
+        # A bool is an int too; in C, INT32_MIN is minus a number that int32_t cannot hold.
+        return "INT32_MIN" if value == -(1 << 31) else str(int(value))
     if math.isnan(value):
         return "NAN"
     if math.isinf(value):

@@ -38,6 +38,7 @@ def _environment() -> Environment:
         autoescape=False,
     )
     environment.filters["c_bytes"] = c_array.hex_bytes
+    environment.filters["c_number"] = c_array.literal
     environment.filters["c_numbers"] = c_array.numbers
     environment.filters["c_string"] = text.c_string
     environment.filters["plain"] = text.plain

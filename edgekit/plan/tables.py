@@ -29,17 +29,17 @@ def board_table() -> str:
 
 
 def _by_backend(board: Board) -> tuple[str, bool, str]:
-    return board.backend, not board.default, board.id
+    return board.backends[0], not board.default_for, board.id
 
 
 def _row(board: Board) -> str:
-    name = f"**{board.id}**" if board.default else board.id
+    name = f"**{board.id}**" if board.default_for else board.id
     core = board.core + (f" ({', '.join(board.features)})" if board.features else "")
     core += f" + {board.accelerator.name}" if board.accelerator else ""
     clock = f"{board.clock_hz / 1e6:,.0f} MHz" if board.clock_hz else ""
     cells = (
         f"[{name}]({board.datasheet})",
-        board.backend,
+        ", ".join(board.backends),
         core,
         clock,
         _size(board.arena_region.bytes) if board.arena_region else "",

@@ -146,10 +146,11 @@ def board_for(request: Request) -> Board:
     if request.board is None:
         return boards.default_for(request.target)
     board = boards.load(request.board)
-    if board.backend != request.target:
+    if request.target not in board.backends:
         fitting = ", ".join(board.id for board in boards.for_backend(request.target))
+        taken = " and ".join(board.backends)
         raise UsageError(
-            f"Board '{board.id}' takes {board.backend} bundles, not {request.target}.",
+            f"Board '{board.id}' takes {taken} bundles, not {request.target}.",
             hint=f"Boards for {request.target}: {fitting}.",
         )
     return board

@@ -18,7 +18,11 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OF_EXTRAS = {module for modules in extras.MODULES.values() for module in modules}
-PACKAGE_OF = {"PIL": "pillow", "google": "protobuf"}  # where a module is not named like it
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "google": "protobuf",
+    "elftools": "pyelftools",
+}  # where a module is not named like it
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -46,7 +50,8 @@ def test_the_core_depends_on_exactly_what_it_imports() -> None:
 @pytest.mark.parametrize("extra", extras.MODULES)
 def test_an_extra_brings_the_modules_it_is_asked_for(extra: str) -> None:
     declared = names(PROJECT["optional-dependencies"][extra])
-    assert {module.replace("_", "-") for module in extras.MODULES[extra]} == declared
+    brought = extras.MODULES[extra]
+    assert {PACKAGE_OF.get(m, m.replace("_", "-")) for m in brought} == declared
 
 
 def test_the_constraints_pin_every_package_of_the_project() -> None:

@@ -27,34 +27,48 @@ def add(op: Add, call: Call) -> Values:
     """a, b -> a + b, broadcast."""
     if call.is_float:
         return _clamped(call.values[0] + call.values[1], op.activation)
+    return _sum(op.activation, call, sum_factors(op, call), sign=1)
+
+
+def sum_factors(op: Add | Sub, call: Call) -> tuple[float, float, float]:
+    """The factors of the first operand, the second, and their sum.
+
+    Sub's kernel rounds them to float32, Add's does not.
+
+    Raises:
+        UnsupportedError: a factor that TFLite Micro does not compute with.
+    """
     first, second, scale = _scales(call)
-    twice = 2 * max(first, second)
-    factors = (first / twice, second / twice, twice / ((1 << _LEFT_SHIFT) * scale))
-    return _sum(op.activation, call, factors, sign=1)
+    if isinstance(op, Sub):
+        a, b, single = np.float32(first), np.float32(second), np.float32(scale)
+        twice = np.float32(2) * max(a, b)
+        last = twice / (np.float32(1 << _LEFT_SHIFT) * single)
+        factors = float(a / twice), float(b / twice), float(last)
+    else:
+        doubled = 2 * max(first, second)
+        factors = first / doubled, second / doubled, doubled / ((1 << _LEFT_SHIFT) * scale)
+    if factors[2] >= 1:
+        raise call.refuse(f"needs an output scale above {scale * factors[2]:g}")
+    return factors
 
 
 def sub(op: Sub, call: Call) -> Values:
-    """a, b -> a - b, broadcast. The kernel rounds its factors to float32, Add's does not."""
+    """a, b -> a - b, broadcast."""
     if call.is_float:
         return _clamped(call.values[0] - call.values[1], op.activation)
-    first, second, scale = (np.float32(value) for value in _scales(call))
-    twice = np.float32(2) * max(first, second)
-    raised = np.float32(1 << _LEFT_SHIFT) * scale
-    factors = (float(first / twice), float(second / twice), float(twice / raised))
-    return _sum(op.activation, call, factors, sign=-1)
+    return _sum(op.activation, call, sum_factors(op, call), sign=-1)
 
 
 def mul(op: Mul, call: Call) -> Values:
     """a, b -> a * b, broadcast."""
     if call.is_float:
         return _clamped(call.values[0] * call.values[1], op.activation)
-    first, second, scale = _scales(call)
-    zero_point = call.per_tensor(call.output)[1]
+    scale, zero_point = call.per_tensor(call.output)
     low, high = activation_range(op.activation, scale, zero_point, call.output_type)
     a, b = (_centred(call, index).astype(np.float32) for index in (0, 1))
     # |a|, |b| <= 255: products are below 2^24, so float32 holds them exactly.
     products = np.ascontiguousarray(a * b)
-    multiplier, shift = quantize_multiplier(first * second / scale)
+    multiplier, shift = quantize_multiplier(product_factor(call))
     finish = Requantize(
         bias=np.zeros(1, np.int64),
         multiplier=np.array([multiplier]),
@@ -69,6 +83,12 @@ def mul(op: Mul, call: Call) -> Values:
     return out
 
 
+def product_factor(call: Call) -> float:
+    """What a product of two 8-bit operands is multiplied by."""
+    first, second, scale = _scales(call)
+    return first * second / scale
+
+
 def _sum(
     activation: Activation, call: Call, factors: tuple[float, float, float], sign: int
 ) -> Values:
@@ -79,8 +99,6 @@ def _sum(
     """
     scale, zero_point = call.per_tensor(call.output)
     low, high = activation_range(activation, scale, zero_point, call.output_type)
-    if factors[2] >= 1:
-        raise call.refuse(f"needs an output scale above {scale * factors[2]:g}")
     a = _raised(_centred(call, 0), factors[0])
     b = _raised(_centred(call, 1), factors[1])
     total = multiply_by_quantized_multiplier(a + sign * b, *quantize_multiplier(factors[2]))

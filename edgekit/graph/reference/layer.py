@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.graph.fixedpoint import activation_range, quantize_multipliers
+from edgekit.graph.fixedpoint import Integers, activation_range, quantize_multipliers
 from edgekit.graph.ir import DType
 from edgekit.graph.ops import Activation
-from edgekit.graph.reference.call import Call, Values
+from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.rescale import Clamp, Finish, Requantize
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -70,45 +70,91 @@ def layer(call: Call, activation: Activation, channel_axis: int) -> Layer:
     if call.inputs[0].dtype is not weights.dtype:
         types = f"{call.inputs[0].dtype.value} input and {weights.dtype.value} weights"
         raise call.refuse(f"is not defined for {types}")
-    bias = call.values[2] if len(call.inputs) > 2 else None
     if call.is_float:
+        bias = call.values[2] if len(call.inputs) > 2 else None
         low, high = float_range(activation)
         return Layer(weights.data.astype(np.float32), 0.0, Clamp(bias, low, high))
     call.require_8_bit()
-    return _integer_layer(call, activation, channel_axis, bias)
+    return _integer_layer(call, activation, channel_axis)
 
 
-def _integer_layer(
-    call: Call, activation: Activation, channel_axis: int, bias: Values | None
-) -> Layer:
+@dataclass(frozen=True, eq=False)
+class IntegerTerms:
+    """What an integer layer adds, multiplies and clamps by, one entry an output channel.
+
+    output = clamp(zero_point + MultiplyByQuantizedMultiplier(sum(w x) + bias)), where w is a weight
+    less its zero point and x a raw input value.
+
+    Attributes:
+        bias: (C,) the node's bias less input zero point x sum(w), unwrapped.
+        multiplier, shift: (C,) as `quantize_multiplier` gives them.
+        weight_zero_point: of all weights; 0 for int8 convolutions.
+        input_zero_point: the raw input value that stands for real 0: what padding reads.
+        zero_point, low, high: of the output.
+    """
+
+    bias: Integers
+    multiplier: Integers
+    shift: Integers
+    weight_zero_point: int
+    input_zero_point: int
+    zero_point: int
+    low: int
+    high: int
+
+
+def integer_terms(call: Call, activation: Activation, channel_axis: int) -> IntegerTerms:
+    """The constants of an 8-bit node with inputs (x, constant weights, [constant bias]).
+
+    Raises:
+        UnsupportedError: quantizations that no TFLite kernel accepts.
+    """
     x, weights, output = call.inputs[0], call.inputs[1], call.output
     assert weights.data is not None
     _, input_zero_point = call.per_tensor(x)
     output_scale, output_zero_point = call.per_tensor(output)
-    channels = weights.shape[channel_axis]
-
-    # At most 255 in magnitude: float32 holds them, but not always their sums.
-    values = weights.data.astype(np.float32) - np.float32(_weight_zero_point(call))
-    others = tuple(axis for axis in range(values.ndim) if axis != channel_axis % values.ndim)
+    weight_zero_point = _weight_zero_point(call)
+    others = tuple(i for i in range(weights.data.ndim) if i != channel_axis % weights.data.ndim)
+    sums = weights.data.astype(np.int64).sum(axis=others)
+    count = weights.data.size // max(1, weights.shape[channel_axis])
     # sum w (x - z) + b = sum w x + (b - z sum w): the zero point becomes part of the bias.
-    folded = -input_zero_point * values.sum(axis=others, dtype=np.float64)
-    if bias is not None:
-        folded += bias.astype(np.float64).reshape(-1)
-    bound = np.abs(values).sum(axis=others, dtype=np.float64) * _LARGEST_VALUE[x.dtype]
-    exact = np.float32 if bound.max(initial=0.0) < 2.0**24 else np.float64
-
+    folded = -input_zero_point * (sums - weight_zero_point * count)
+    if len(call.inputs) > 2:
+        folded += call.values[2].astype(np.int64).reshape(-1)
+    channels = weights.shape[channel_axis]
     multiplier, shift = quantize_multipliers(_effective_scales(call, channels))
     low, high = activation_range(activation, output_scale, output_zero_point, call.output_type)
-    finish = Requantize(
-        bias=folded.astype(np.int64),
+    return IntegerTerms(
+        bias=folded,
         multiplier=multiplier,
         shift=shift,
+        weight_zero_point=weight_zero_point,
+        input_zero_point=input_zero_point,
         zero_point=output_zero_point,
         low=low,
         high=high,
-        largest=bound + np.abs(folded),
     )
-    return Layer(values.astype(exact, copy=False), float(input_zero_point), finish)
+
+
+def _integer_layer(call: Call, activation: Activation, channel_axis: int) -> Layer:
+    weights = call.inputs[1]
+    assert weights.data is not None
+    terms = integer_terms(call, activation, channel_axis)
+    # At most 255 in magnitude: float32 holds them, but not always their sums.
+    values = weights.data.astype(np.float32) - np.float32(terms.weight_zero_point)
+    others = tuple(axis for axis in range(values.ndim) if axis != channel_axis % values.ndim)
+    bound = np.abs(values).sum(axis=others, dtype=np.float64) * _LARGEST_VALUE[weights.dtype]
+    exact = np.float32 if bound.max(initial=0.0) < 2.0**24 else np.float64
+    finish = Requantize(
+        bias=terms.bias,
+        multiplier=terms.multiplier,
+        shift=terms.shift,
+        zero_point=terms.zero_point,
+        low=terms.low,
+        high=terms.high,
+        largest=bound + np.abs(terms.bias),
+    )
+    return Layer(values.astype(exact, copy=False), float(terms.input_zero_point), finish)
 
 
 def _weight_zero_point(call: Call) -> int:

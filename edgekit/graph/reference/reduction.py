@@ -23,18 +23,30 @@ def mean(op: Mean, call: Call) -> Values:
     Integer: sum(x) - count * input zero point, rescaled by a multiplier that has 1/count in it.
     """
     x = call.values[0]
-    axes = tuple(sorted({int(axis) % x.ndim for axis in call.values[1].reshape(-1)}))
+    axes = reduced_axes(call)
     if call.is_float:
         return np.asarray(x.mean(axis=axes, dtype=np.float32, keepdims=op.keep_dims))
     call.require_8_bit()
-    input_scale, input_zero_point = call.per_tensor(call.inputs[0])
-    output_scale, output_zero_point = call.per_tensor(call.output)
+    input_zero_point = call.per_tensor(call.inputs[0])[1]
+    output_zero_point = call.per_tensor(call.output)[1]
     count = int(np.prod([x.shape[axis] for axis in axes], dtype=np.int64))
-    multiplier, shift = _with_division(*quantize_multiplier(input_scale / output_scale), count)
+    multiplier, shift = mean_multiplier(call, count)
     sums = x.sum(axis=axes, dtype=np.int64, keepdims=op.keep_dims) - count * input_zero_point
     scaled = multiply_by_quantized_multiplier(wrap_int32(sums), multiplier, shift)
     limits = np.iinfo(call.output_type)
     return np.clip(scaled + output_zero_point, limits.min, limits.max).astype(call.output_type)
+
+
+def reduced_axes(call: Call) -> tuple[int, ...]:
+    """The axes, counted from the front, each once."""
+    rank = len(call.inputs[0].shape)
+    return tuple(sorted({int(axis) % rank for axis in call.values[1].reshape(-1)}))
+
+
+def mean_multiplier(call: Call, count: int) -> tuple[int, int]:
+    """(multiplier, shift) from a sum of `count` values to the output's steps."""
+    factor = call.per_tensor(call.inputs[0])[0] / call.per_tensor(call.output)[0]
+    return _with_division(*quantize_multiplier(factor), count)
 
 
 def _with_division(multiplier: int, shift: int, count: int) -> tuple[int, int]:

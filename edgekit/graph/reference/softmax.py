@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from edgekit.graph.fixedpoint import (
+    Integers,
     exp_on_negative_values,
     multiply_by_quantized_multiplier,
     quantize_multiplier,
@@ -32,14 +33,10 @@ def softmax(op: Softmax, call: Call) -> Values:
     if call.is_float:
         powers = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(op.beta))
         return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
-    call.require_8_bit()
-    scale = call.per_tensor(call.inputs[0])[0]
+    table = exponentials(op, call)
+    values = x.astype(np.int64)
+    powers = table[values.max(axis=-1, keepdims=True) - values]
     minimum = int(np.iinfo(call.output_type).min)
-    if call.per_tensor(call.output) != (1 / 256, minimum):
-        raise call.refuse(f"needs the output scale 1/256 and zero point {minimum}")
-    if x.shape[-1] >= 1 << _SUM_BITS:
-        raise call.refuse(f"sums {x.shape[-1]} exponentials, more than its 12 bits can hold")
-    powers = _powers(call, np.float32(op.beta).item() * scale)
     total = rounding_divide_by_pot(powers, _SUM_BITS).sum(axis=-1, keepdims=True)
     mantissa, above_one = reciprocal(total, _SUM_BITS)
     quotient = saturating_rounding_doubling_high_mul(mantissa, powers)
@@ -47,12 +44,24 @@ def softmax(op: Softmax, call: Call) -> Values:
     return np.clip(result, minimum, minimum + 255).astype(call.output_type)
 
 
-def _powers(call: Call, beta_scale: float) -> Values:
-    """exp(beta * scale * (x - max)) in Q0.31, 0 for differences beyond the input's radius.
+def exponentials(op: Softmax, call: Call) -> Integers:
+    """exp(beta * scale * -d) for d = 0 .. 255 in Q0.31; 0 beyond the input's radius.
 
-    There are 256 differences to the maximum: a table of their exponentials is looked up.
+    There are 256 differences to the maximum: kernels look their exponentials up.
+
+    Raises:
+        UnsupportedError: no TFLite kernel computes this softmax.
     """
+    call.require_8_bit()
+    scale = call.per_tensor(call.inputs[0])[0]
+    minimum = int(np.iinfo(call.output_type).min)
+    if call.per_tensor(call.output) != (1 / 256, minimum):
+        raise call.refuse(f"needs the output scale 1/256 and zero point {minimum}")
+    depth = call.inputs[0].shape[-1]
+    if depth >= 1 << _SUM_BITS:
+        raise call.refuse(f"sums {depth} exponentials, more than its 12 bits can hold")
     fractional_bits = 31 - _DIFFERENCE_BITS
+    beta_scale = np.float32(op.beta).item() * scale
     real = min(beta_scale * (1 << fractional_bits), (1 << 31) - 1.0)
     if real <= 1:
         raise call.refuse("needs a larger input scale or beta")
@@ -61,6 +70,4 @@ def _powers(call: Call, beta_scale: float) -> Values:
     difference = -np.arange(256, dtype=np.int64)
     is_near = difference >= -radius
     q5 = multiply_by_quantized_multiplier(np.where(is_near, difference, 0), multiplier, shift)
-    table = np.where(is_near, exp_on_negative_values(q5, _DIFFERENCE_BITS), 0)
-    x = call.values[0].astype(np.int64)
-    return np.asarray(table[x.max(axis=-1, keepdims=True) - x])
+    return np.where(is_near, exp_on_negative_values(q5, _DIFFERENCE_BITS), 0)

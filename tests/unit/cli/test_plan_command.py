@@ -133,3 +133,25 @@ def test_uint8_at_the_border_is_no_reason_to_refuse(tmp_path: Path) -> None:
     x = b.input("x", (1, 6), b.int8(0.05, 128), DType.UINT8)
     x = b.add(ops.Quantize(), x, dtype=DType.INT8, quantization=b.int8(0.05))
     assert told(saved(tmp_path, b.build(b.fully_connected(x, 3))))["has_kernels"]
+
+
+def test_a_c_program_has_one_arena_and_the_board_has_the_last_word(tmp_path: Path) -> None:
+    path = saved(tmp_path, convnet())
+    report = json.loads(invoke(plan, str(path), "--board", "mps2_an386", "--json").output)
+    assert report["target"] == "c"  # all that this board takes
+    assert report["arena_bytes"] == report["bound_bytes"] == 1536
+    assert report["peak"]["bytes"] <= report["arena_bytes"]
+    assert report["fit"]["fits"]
+    assert sum(report["fit"]["regions"]["ram"]["items"].values()) == 1536 + 4096
+    drawing = tmp_path / "memory.svg"
+    said = invoke(plan, str(path), "--target", "c", "--svg", str(drawing)).output
+    assert "As a C program: arena 1,536 bytes (no plan needs less)" in said
+    assert "structures" not in drawing.read_text()
+
+
+def test_a_board_of_both_kinds_is_planned_for_the_target_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, convnet())
+    board = ("--board", "nucleo_f446re", "--json")
+    assert "target" not in json.loads(invoke(plan, str(path), *board).output)
+    named = json.loads(invoke(plan, str(path), *board, "--target", "c").output)
+    assert named["fit"]["board"] == "ST Nucleo-F446RE"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from op_cases import activation, assert_equals_tflm, ints, one_op, real, rng_of
+from support.op_cases import activation, assert_equals_tflm, ints, one_op, real, rng_of
 
 from edgekit.convert.tflite_reader import read
 from edgekit.emulate import litert, tflm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from op_cases import (
+from support.op_cases import (
     activation,
     assert_equals_litert,
     assert_equals_tflm,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from layer_cases import conv_case, depthwise_case, output_size, random_window
-from op_cases import (
+from support.layer_cases import conv_case, depthwise_case, output_size, random_window
+from support.op_cases import (
     activation,
     assert_equals_litert,
     assert_equals_tflm,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from layer_cases import dense_case
-from op_cases import (
+from support.layer_cases import dense_case
+from support.op_cases import (
     ACTIVATIONS,
     activation,
     assert_equals_litert,

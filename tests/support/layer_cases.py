@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from op_cases import (
+from support.op_cases import (
     ACTIVATIONS,
     Scales,
     activation,

@@ -1,0 +1,95 @@
+"""Add, Sub, Mul, and every function of one 8-bit value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgekit.graph.fixedpoint import activation_range, quantize_multiplier
+from edgekit.graph.ir import DType, Tensor
+from edgekit.graph.ops import Add, Mul, Op, Sub
+from edgekit.graph.reference import evaluate
+from edgekit.graph.reference.call import EIGHT_BIT, Call
+from edgekit.graph.reference.elementwise import product_factor, sum_factors
+from edgekit.lower.program import Constant, Kernel, Step, Value
+from edgekit.lower.strides import broadcast, padded
+
+
+def add_or_sub(op: Add | Sub, call: Call) -> Step:
+    """The step of an Add or a Sub."""
+    first, second, last = map(quantize_multiplier, sum_factors(op, call))
+    parameters: dict[str, Value] = {
+        **_operands(call),
+        "a_multiplier": first[0],
+        "a_shift": first[1],
+        "b_multiplier": second[0],
+        "b_shift": second[1],
+        "is_difference": int(isinstance(op, Sub)),
+        "multiplier": last[0],
+        "shift": last[1],
+        **_output(op, call),
+    }
+    return _binary(call, "ek_add_s8", "ek_add", parameters)
+
+
+def mul(op: Mul, call: Call) -> Step:
+    """The step of a Mul."""
+    multiplier, shift = quantize_multiplier(product_factor(call))
+    parameters = {
+        **_operands(call),
+        "multiplier": multiplier,
+        "shift": shift,
+        **_output(op, call),
+    }
+    return _binary(call, "ek_mul_s8", "ek_mul", parameters)
+
+
+def _operands(call: Call) -> dict[str, Value]:
+    a, b = call.inputs
+    if call.output.dtype is not DType.INT8:
+        raise call.refuse("has a C kernel for int8 only")
+    shape = call.output.shape
+    return {
+        "shape": padded(shape, 1),
+        "a_strides": padded(broadcast(a.shape, shape), 0),
+        "b_strides": padded(broadcast(b.shape, shape), 0),
+        "a_zero_point": call.per_tensor(a)[1],
+        "b_zero_point": call.per_tensor(b)[1],
+    }
+
+
+def _output(op: Add | Sub | Mul, call: Call) -> dict[str, Value]:
+    scale, zero_point = call.per_tensor(call.output)
+    low, high = activation_range(op.activation, scale, zero_point, call.output_type)
+    return {"output_zero_point": zero_point, "output_min": low, "output_max": high}
+
+
+def _binary(call: Call, name: str, struct: str, parameters: dict[str, Value]) -> Step:
+    """An operand of the output's shape is read element by element as the output is written."""
+    operands = tuple(map(_operand, call.inputs, "ab"))
+    whole = tuple(i for i, x in enumerate(call.inputs) if x.elements == call.output.elements)
+    kernel = Kernel(name, struct, parameters, operands, call.node.outputs, overwrites=whole)
+    return Step(call.node, (kernel,))
+
+
+def _operand(tensor: Tensor, role: str) -> str | Constant:
+    return tensor.name if tensor.data is None else Constant(role, tensor.data)
+
+
+def lookup(op: Op, call: Call) -> Step:
+    """The step of an op whose 8-bit output depends on one 8-bit value: a table of all 256."""
+    x = call.inputs[0]
+    if x.dtype not in EIGHT_BIT or call.output.dtype not in EIGHT_BIT:
+        raise call.refuse("has a C kernel for 8-bit values only")
+    every = np.arange(256, dtype=np.uint8).view(x.dtype.numpy)
+    (table,) = evaluate(replace(call, values=(every,)))
+    kernel = Kernel(
+        name="ek_lookup_8",
+        struct="ek_lookup",
+        parameters={"elements": x.elements, "table": Constant("table", table.view(np.uint8))},
+        operands=(x.name,),
+        outputs=call.node.outputs,
+        overwrites=(0,),
+    )
+    return Step(call.node, (kernel,))

@@ -1,0 +1,83 @@
+"""Graph -> Program: each op's own file says which kernel computes it.
+
+An integer graph enters, a `Program` leaves. Refused: ops and element types that no kernel of the
+runtime computes, named with their node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgekit.errors import UnsupportedError
+from edgekit.graph import ops
+from edgekit.graph.ir import Graph, Node
+from edgekit.graph.reference.call import Call
+from edgekit.lower.elementwise import add_or_sub, lookup, mul
+from edgekit.lower.movement import (
+    concatenation,
+    dequantize,
+    pad,
+    quantize,
+    split,
+    transpose,
+    view,
+)
+from edgekit.lower.pooling import average_pool_2d, max_pool_2d, mean
+from edgekit.lower.products import conv_2d, depthwise_conv_2d, fully_connected
+from edgekit.lower.program import Program, Step
+from edgekit.lower.scores import softmax
+
+Lowering = Callable[[Any, Call], Step]
+
+LOWERINGS: Mapping[type[ops.Op], Lowering] = {
+    ops.Conv2D: conv_2d,
+    ops.DepthwiseConv2D: depthwise_conv_2d,
+    ops.FullyConnected: fully_connected,
+    ops.AveragePool2D: average_pool_2d,
+    ops.MaxPool2D: max_pool_2d,
+    ops.Mean: mean,
+    ops.Add: add_or_sub,
+    ops.Sub: add_or_sub,
+    ops.Mul: mul,
+    ops.Concatenation: concatenation,
+    ops.Pad: pad,
+    ops.PadV2: pad,
+    ops.Softmax: softmax,
+    ops.Logistic: lookup,
+    ops.HardSwish: lookup,
+    ops.Relu: lookup,
+    ops.Relu6: lookup,
+    ops.Reshape: view,
+    ops.Squeeze: view,
+    ops.ExpandDims: view,
+    ops.Transpose: transpose,
+    ops.Split: split,
+    ops.Quantize: quantize,
+    ops.Dequantize: dequantize,
+}
+
+
+def lower(graph: Graph) -> Program:
+    """The program of a graph.
+
+    Raises:
+        UnsupportedError: names the first node that no kernel computes.
+    """
+    return Program(graph, tuple(_step(graph, node) for node in graph.nodes))
+
+
+def _step(graph: Graph, node: Node) -> Step:
+    inputs = graph.inputs_of(node)
+    absent = np.empty(0)  # an activation has no value yet
+    values = tuple(absent if tensor.data is None else tensor.data for tensor in inputs)
+    call = Call(node, inputs, graph.outputs_of(node), values)
+    lowering = LOWERINGS.get(type(node.op))
+    if lowering is None:
+        raise UnsupportedError(
+            f"{node.op.tflite_name} '{node.name}' has no C kernel.",
+            hint="Build for tflm, rpi or coral, or replace the op; docs/ops.md lists the kernels.",
+        )
+    return lowering(node.op, call)

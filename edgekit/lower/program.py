@@ -1,0 +1,100 @@
+"""The program: a graph as calls of C kernels, with every constant as the kernel reads it.
+
+One `Program` is what the memory planner, the C writer and the instruction benchmark read. Nothing
+here is text yet: parameters are numbers and arrays under the names of the kernel's struct, so that
+a test can look at them. A kernel's struct and meaning stand in `firmware_templates/runtime/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgekit.graph.ir import Array, Graph, Node
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array in flash.
+
+    Attributes:
+        role: what it is to its kernel, part of its C name: "weights", "bias".
+        data: flattened when written; its dtype is the C element type.
+        alignment: of its first byte, at least that of an element.
+        layout: for the comment beside it: "OHWI", "blocks of 4 channels".
+    """
+
+    role: str
+    data: Array
+    alignment: int = 4
+    layout: str = ""
+
+
+Value = int | float | tuple[int, ...] | Constant | None
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """One call of a kernel: `function(&parameters, operands..., outputs..., [scratch])`.
+
+    Attributes:
+        name: of the function and, with ".h" and ".c", of the runtime's files: "ek_conv_s8".
+        struct: the type of its parameters, "ek_conv".
+        parameters: its fields by name; None is a null pointer, a Constant a pointer to it.
+        operands: what it reads, in order: activations by tensor name, constants.
+        outputs: what it writes: tensor names.
+        scratch_bytes: that it needs while it runs, aligned to 16; 0 passes a null pointer, None
+            is a kernel that takes no scratch.
+        overwrites: positions among the operands whose memory the output may take, because the
+            kernel reads an element for the last time before it writes there.
+    """
+
+    name: str
+    struct: str
+    parameters: Mapping[str, Value]
+    operands: tuple[str | Constant, ...]
+    outputs: tuple[str, ...]
+    scratch_bytes: int | None = None
+    overwrites: tuple[int, ...] = ()
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """All arrays that it reads, operands first."""
+        values = (*self.operands, *self.parameters.values())
+        return tuple(value for value in values if isinstance(value, Constant))
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A node and the calls that compute it.
+
+    Attributes:
+        kernels: mostly one; several where a node is done in parts, none where nothing is to be
+            done: the output is the first activation's bytes (a view).
+    """
+
+    node: Node
+    kernels: tuple[Kernel, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A graph and one step a node, in execution order."""
+
+    graph: Graph
+    steps: tuple[Step, ...]
+
+    @property
+    def kernel_names(self) -> tuple[str, ...]:
+        """The kernels that are called, each once, sorted."""
+        return tuple(sorted({kernel.name for step in self.steps for kernel in step.kernels}))
+
+    @property
+    def weights_bytes(self) -> int:
+        """All constants that the kernels read, as they lie in flash."""
+        kernels = (kernel for step in self.steps for kernel in step.kernels)
+        return sum(constant.data.nbytes for kernel in kernels for constant in kernel.constants)
+
+    def activations(self, node: Node) -> tuple[str, ...]:
+        """The activations that a node reads."""
+        return tuple(name for name in node.inputs if not self.graph.tensors[name].is_constant)
