@@ -1,0 +1,80 @@
+"""What every emulator of a microcontroller offers, and how a firmware's run may end.
+
+An `Image` and a `Machine` have entered when a `Chip` is made; bytes of its memory, stops and counts
+leave. One call of a function is run again and again: `reach` goes from reset to its first
+instruction, by the firmware's own start-up code; `rewind` sets the registers to that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgekit.emulate.chip.tally import Arrival
+from edgekit.errors import VerificationError
+
+BOOT_SECONDS = 60.0
+
+
+class ChipFault(VerificationError):
+    """The firmware did what the chip does not allow, or never came to an end."""
+
+
+@dataclass(frozen=True)
+class Registers:
+    """The registers a call begins with: its first argument, its stack, where it returns to."""
+
+    r0: int
+    sp: int
+    lr: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a firmware's run from reset ended.
+
+    Attributes:
+        how: "exit" by semihosting, "halt" at a loop that does nothing or a sleep.
+        exit_code: of the exit; None for a halt.
+        uart: what it wrote there, and by semihosting.
+    """
+
+    how: str
+    exit_code: int | None
+    uart: str
+
+
+class Chip(Protocol):
+    """A microcontroller with a firmware in its flash.
+
+    Attributes:
+        title: of the emulator and its version.
+    """
+
+    title: str
+
+    def boot(self, seconds: float = BOOT_SECONDS) -> Ending:
+        """Run from reset to the end.
+
+        Raises:
+            ChipFault: it faulted, or did not end in time.
+        """
+
+    def reach(self, address: int) -> Registers:
+        """Run from reset until an instruction is about to be executed for the first time."""
+
+    def rewind(self) -> None:
+        """Set the registers to what they were when `reach` ended; the memory stays."""
+
+    def resume(self, stops: Collection[int]) -> int:
+        """Run until one of these addresses is about to be executed; returns which."""
+
+    def read(self, address: int, size_bytes: int) -> bytes:
+        """Read memory."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write memory."""
+
+    def arrivals(self) -> tuple[list[Arrival], int]:
+        """Since `rewind`: each return into the reached function, and all instructions."""
