@@ -25,6 +25,9 @@ else:
 # Lower-case words joined by underscores (ids) or hyphens (cores): safe in paths and command lines.
 _Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([_.-][a-z0-9]+)*$")]
 _Url = Annotated[str, Field(pattern=r"^https://\S+$")]
+_Address = Annotated[int, Field(ge=0, lt=1 << 32)]
+_Bit = Annotated[int, Field(ge=0, lt=32)]
+_Positive = Annotated[int, Field(gt=0)]
 
 
 class _Record(BaseModel):
@@ -38,19 +41,102 @@ class Memory(_Record):
         name: as the data sheet calls it.
         kind: "ram" holds arena and stack, "flash" holds code and weights.
         bytes: what a program can use.
+        base: its first address; None where no linker script is written for the board.
     """
 
     name: _Name
     kind: Literal["ram", "flash"]
-    bytes: Annotated[int, Field(gt=0)]
+    bytes: _Positive
+    base: _Address | None = None
 
 
 class Accelerator(_Record):
     """A neural-network accelerator on or behind the board."""
 
     name: _Name
-    clock_hz: Annotated[int, Field(gt=0)]
-    sram_bytes: Annotated[int, Field(gt=0)]
+    clock_hz: _Positive
+    sram_bytes: _Positive
+
+
+class FixedChip(_Record):
+    """A chip that needs no start-up of its own: its clock runs when the program begins."""
+
+    kind: Literal["fixed", "nrf52"]
+
+
+class Stm32Chip(_Record):
+    """An STM32 whose PLL multiplies the internal oscillator, so that no crystal is assumed.
+
+    Attributes:
+        pll_multiplier: N; the PLL's output is N / 2 times its 1 MHz (F4) or 16 MHz (H7) input.
+        overdrive: whether the regulator's over-drive is switched on first (F4 beyond 168 MHz).
+    """
+
+    kind: Literal["stm32f4", "stm32h7"]
+    pll_multiplier: _Positive
+    overdrive: bool = False
+
+
+class Rp2Chip(_Record):
+    """An RP2040 or RP2350 with a 12 MHz crystal: 12 MHz * multiplier / divider_1 / divider_2."""
+
+    kind: Literal["rp2040", "rp2350"]
+    pll_multiplier: Annotated[int, Field(ge=16, le=320)]
+    pll_divider_1: Annotated[int, Field(ge=1, le=7)]
+    pll_divider_2: Annotated[int, Field(ge=1, le=7)]
+
+
+class _Port(_Record):
+    base: _Address
+    clock_hz: _Positive
+    baud: _Positive = 115_200
+
+
+class PlainUart(_Port):
+    """A serial port that is connected to its pins already: Arm's CMSDK UART on FPGA boards."""
+
+    kind: Literal["cmsdk"]
+
+
+class Stm32Uart(_Port):
+    """An STM32's USART.
+
+    Attributes:
+        enable_register, enable_bit: of the reset and clock controller, that start its clock.
+        tx_port, tx_pin: the pin it writes to: "a", 2.
+        tx_function: the pin's alternate function.
+    """
+
+    kind: Literal["stm32f4", "stm32h7"]
+    enable_register: _Address
+    enable_bit: _Bit
+    tx_port: Annotated[str, Field(pattern="^[a-k]$")]
+    tx_pin: Annotated[int, Field(ge=0, le=15)]
+    tx_function: Annotated[int, Field(ge=0, le=15)]
+
+
+class PinnedUart(_Port):
+    """Nordic's UART or, on Raspberry Pi's chips, Arm's PL011.
+
+    Attributes:
+        tx_pin: the number of the pin it writes to, over all ports.
+    """
+
+    kind: Literal["nrf", "pl011"]
+    tx_pin: Annotated[int, Field(ge=0, le=47)]
+
+
+class Emulator(_Record):
+    """What runs the board's programs where the board is not.
+
+    Attributes:
+        qemu: the name of its machine in QEMU.
+        semihosting: whether the program may end there with an exit code. Without a debugger a
+            real chip would stop, so only boards that are emulators first say yes.
+    """
+
+    qemu: _Name
+    semihosting: bool = False
 
 
 class Board(_Record):
@@ -64,6 +150,9 @@ class Board(_Record):
             board is an accelerator in somebody's computer.
         features: of that core: "fpu-sp", "fpu-dp", "dsp", "mve", "neon", "dotprod", "fp16".
         clock_hz: of that core at its rated speed; None for "host".
+        chip: how the C backend's program starts the processor's clock.
+        uart: where that program prints to.
+        emulator: of the whole board; None if there is none.
         toolchain: compiler prefix or build system; empty where nothing is compiled.
         flasher: program that writes the firmware; empty where files are copied.
     """
@@ -74,9 +163,12 @@ class Board(_Record):
     default_for: tuple[_Name, ...] = ()
     core: _Name
     features: tuple[_Name, ...] = ()
-    clock_hz: Annotated[int, Field(gt=0)] | None
+    clock_hz: _Positive | None
     memory: tuple[Memory, ...] = ()
     accelerator: Accelerator | None = None
+    chip: Annotated[FixedChip | Stm32Chip | Rp2Chip, Field(discriminator="kind")] | None = None
+    uart: Annotated[PlainUart | Stm32Uart | PinnedUart, Field(discriminator="kind")] | None = None
+    emulator: Emulator | None = None
     toolchain: str = ""
     flasher: str = ""
     datasheet: _Url
@@ -88,6 +180,15 @@ class Board(_Record):
         if isinstance(value, dict) and value.get("core") == "host":
             return {"clock_hz": None, **value}
         return value
+
+    @model_validator(mode="after")
+    def _c_programs_need_addresses(self) -> Board:
+        """A linker script and start-up code are written for the boards of the C backend."""
+        regions = (self.arena_region, self.flash_region)
+        placed = all(region is not None and region.base is not None for region in regions)
+        if "c" in self.backends and not (placed and self.chip and self.uart):
+            raise ValueError("a board for c needs [chip], [uart], and a base for RAM and flash")
+        return self
 
     @property
     def arena_region(self) -> Memory | None:
