@@ -1,8 +1,9 @@
 """What every emulator of a microcontroller offers, and how a firmware's run may end.
 
-An `Image` and a `Machine` have entered when a `Chip` is made; bytes of its memory, stops and counts
-leave. One call of a function is run again and again: `reach` goes from reset to its first
-instruction, by the firmware's own start-up code; `rewind` sets the registers to that moment.
+A board and an `Image` have entered when a `Chip` is made; bytes of its memory, stops and counts
+leave. One function is watched, and its first call run again and again: `reach` goes from reset to
+its first instruction, by the firmware's own start-up code; `rewind` sets the registers to that
+moment.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ BOOT_SECONDS = 60.0
 
 
 class ChipFault(VerificationError):
-    """The firmware did what the chip does not allow, or never came to an end."""
+    """The firmware did what the chip does not allow, or never came to an end.
+
+    Args:
+        message: what happened, and at which instruction.
+        calls: how many of the watched function's calls were done.
+    """
+
+    def __init__(self, message: str, *, calls: int = 0) -> None:
+        super().__init__(message, hint="Please report it with the model and the board.")
+        self.calls = calls
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,22 @@ class Chip(Protocol):
             ChipFault: it faulted, or did not end in time.
         """
 
-    def reach(self, address: int) -> Registers:
-        """Run from reset until an instruction is about to be executed for the first time."""
+    def reach(self) -> Registers:
+        """Run from reset until the watched function is about to be entered for the first time.
+
+        Raises:
+            ChipFault: it faulted, ended, or did not come there in time.
+        """
 
     def rewind(self) -> None:
         """Set the registers to what they were when `reach` ended; the memory stays."""
 
     def resume(self, stops: Collection[int]) -> int:
-        """Run until one of these addresses is about to be executed; returns which."""
+        """Run until one of these addresses is about to be executed; returns which.
+
+        Raises:
+            ChipFault: it faulted, or did not come there in time.
+        """
 
     def read(self, address: int, size_bytes: int) -> bytes:
         """Read memory."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 _PATIENCE = 8  # reads of the same register before it changes
 _MASK = 0xFFFF_FFFF
@@ -27,11 +28,23 @@ class UartKind:
     status: Mapping[int, int]
 
 
+class Port(Protocol):
+    """A board's UART: its kind, and the address of its first register."""
+
+    @property
+    def kind(self) -> str:
+        """One of `UARTS`."""
+
+    @property
+    def base(self) -> int:
+        """Where its registers begin."""
+
+
 # By the kinds that boards name.
 UARTS: Mapping[str, UartKind] = {
     "cmsdk": UartKind(0x00, {0x04: 0}),  # STATE: the buffer is not full
-    "stm32v1": UartKind(0x04, {0x00: 0xC0}),  # SR: TXE, TC
-    "stm32v2": UartKind(0x28, {0x1C: 0x60_00C0}),  # ISR: TEACK, REACK, TXE, TC
+    "stm32f4": UartKind(0x04, {0x00: 0xC0}),  # SR: TXE, TC
+    "stm32h7": UartKind(0x28, {0x1C: 0x60_00C0}),  # ISR: TEACK, REACK, TXE, TC
     "nrf": UartKind(0x51C, {0x11C: 1}),  # EVENTS_TXDRDY
     "pl011": UartKind(0x00, {0x18: 0x90}),  # FR: TXFE, RXFE
 }
@@ -41,13 +54,13 @@ class Peripherals:
     """All registers of a chip.
 
     Args:
-        kind, base: of the UART; an empty kind for none.
+        port: the UART that the firmware prints to.
     """
 
-    def __init__(self, kind: str, base: int) -> None:
+    def __init__(self, port: Port | None) -> None:
         self.sent = bytearray()
-        self._uart = UARTS.get(kind)
-        self._base = base
+        self._uart = UARTS[port.kind] if port else None
+        self._base = port.base if port else 0
         self._values: dict[int, int] = {}
         self._last, self._reads = -1, 0
 
