@@ -95,4 +95,7 @@ class Chip(Protocol):
         """Write memory."""
 
     def arrivals(self) -> tuple[list[Arrival], int]:
-        """Since `rewind`: each return into the reached function, and all instructions."""
+        """Since `rewind`, when the function was left: each return into it, and all instructions.
+
+        To be asked last: the chip may go on by an instruction.
+        """

@@ -11,6 +11,7 @@ import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edgekit import extras
 from edgekit.errors import InputError
@@ -141,10 +142,10 @@ def read_image(elf: bytes) -> Image:
     return Image(elf, pieces, tuple(symbols), _vectors(pieces, entry))
 
 
-def _pieces(file: object) -> Iterable[Piece]:
-    segments = [s for s in file.iter_segments() if s["p_type"] == "PT_LOAD"]  # type: ignore[attr-defined]
-    for section in file.iter_sections():  # type: ignore[attr-defined]
-        header: Mapping[str, int] = section.header
+def _pieces(file: Any) -> Iterable[Piece]:
+    segments = [s for s in file.iter_segments() if s["p_type"] == "PT_LOAD"]
+    for section in file.iter_sections():
+        header: Mapping[str, Any] = section.header
         size = header["sh_size"]
         if not header["sh_flags"] & _ALLOCATED or not size:
             continue
@@ -165,8 +166,8 @@ def _pieces(file: object) -> Iterable[Piece]:
 _ALLOCATED = 2  # SHF_ALLOC
 
 
-def _symbols(table: object) -> Iterable[Symbol]:
-    for symbol in table.iter_symbols():  # type: ignore[attr-defined]
+def _symbols(table: Any) -> Iterable[Symbol]:
+    for symbol in table.iter_symbols():
         kind, address = symbol["st_info"]["type"], symbol["st_value"]
         if kind in ("STT_FUNC", "STT_OBJECT") and symbol["st_shndx"] != "SHN_UNDEF":
             function = kind == "STT_FUNC"

@@ -96,10 +96,10 @@ class Inferences:
         for (address, size), old in zip(others, before, strict=True):
             self._require_same(address, old, self._chip.read(address, size))
         return Inference(
-            tuple(self._values(name) for name in self._program.graph.outputs),
-            self._layers(),
-            self._stack_bytes(paint),
-            self._arena_bytes(paint),
+            outputs=tuple(self._values(name) for name in self._program.graph.outputs),
+            stack_bytes=self._stack_bytes(paint),
+            arena_bytes=self._arena_bytes(paint),
+            layers=self._layers(),
         )
 
     def activations(self, sample: Sample) -> Iterator[tuple[int, Mapping[str, Values]]]:
@@ -165,7 +165,7 @@ class Inferences:
                 f"its program {len(self._calls)}.",
                 hint="Was it compiled with link-time optimisation?",
             )
-        ends = [arrival.instructions for arrival in arrived][: len(self._calls) - 1] + [total]
+        ends = [*(one.instructions for one in arrived[: len(self._calls) - 1]), total]
         layers = [0] * len(self._program.steps)
         begin = 0
         for index, end in zip(self._calls, ends, strict=False):
@@ -178,7 +178,9 @@ class Inferences:
         touched = np.frombuffer(self._chip.read(self._below_stack, size), np.uint8) != paint
         first = int(touched.argmax()) if touched.any() else size
         if first == 0:
-            raise ChipFault(f"The stack is more than {self._top_of_stack - self._below_stack:,} bytes.")
+            raise ChipFault(
+                f"The stack is more than {self._top_of_stack - self._below_stack:,} bytes."
+            )
         return self._top_of_stack - (self._below_stack + first)
 
     def _arena_bytes(self, paint: int) -> int:

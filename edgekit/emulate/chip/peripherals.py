@@ -81,5 +81,3 @@ class Peripherals:
             self.sent.append(value & 0xFF)
         else:
             self._values[address] = value & _MASK
-
-

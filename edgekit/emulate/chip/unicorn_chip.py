@@ -153,9 +153,7 @@ class UnicornChip:
                 rights |= unicorn.UC_PROT_WRITE
             self._engine.mem_map(region.base, -(-region.bytes // _PAGE) * _PAGE, rights)
         for base, size in _REGISTERS:
-            self._engine.mmio_map(
-                base, size, self._reading(base), None, self._writing(base), None
-            )
+            self._engine.mmio_map(base, size, self._reading(base), None, self._writing(base), None)
         for region in board.memory:
             if region.base is not None and region.kind == "ram":
                 self._engine.mem_write(region.base, bytes([PAINT]) * region.bytes)
@@ -182,7 +180,9 @@ class UnicornChip:
     def _watch_faults(self) -> None:
         unicorn = self._unicorn
 
-        def invalid(engine: Any, access: int, address: int, size: int, value: int, user: object) -> bool:
+        def invalid(
+            engine: Any, access: int, address: int, size: int, value: int, user: object
+        ) -> bool:
             self._stop = _Stop(f"{_ACCESS.get(access, 'access')} of {address:#010x}", address)
             return False
 
@@ -270,10 +270,8 @@ class UnicornChip:
 
     def _fault(self, what: str) -> ChipFault:
         at = self._register("PC")
-        return ChipFault(
-            f"The firmware {what}, at {at:#010x} ({self._image.name_of(at) or 'outside its code'}).",
-            calls=len(self._tally.arrivals),
-        )
+        where = f"at {at:#010x} ({self._image.name_of(at) or 'outside its code'})"
+        return ChipFault(f"The firmware {what}, {where}.", calls=len(self._tally.arrivals))
 
 
 _ACCESS = {19: "read", 20: "write", 21: "fetch", 22: "write", 23: "read", 24: "fetch"}
