@@ -18,7 +18,7 @@ from edgekit.errors import VerificationError
 BOOT_SECONDS = 60.0
 
 
-class ChipFault(VerificationError):
+class ChipFaultError(VerificationError):
     """The firmware did what the chip does not allow, or never came to an end.
 
     Args:
@@ -68,14 +68,14 @@ class Chip(Protocol):
         """Run from reset to the end.
 
         Raises:
-            ChipFault: it faulted, or did not end in time.
+            ChipFaultError: it faulted, or did not end in time.
         """
 
     def reach(self) -> Registers:
         """Run from reset until the watched function is about to be entered for the first time.
 
         Raises:
-            ChipFault: it faulted, ended, or did not come there in time.
+            ChipFaultError: it faulted, ended, or did not come there in time.
         """
 
     def rewind(self) -> None:
@@ -85,7 +85,7 @@ class Chip(Protocol):
         """Run until one of these addresses is about to be executed; returns which.
 
         Raises:
-            ChipFault: it faulted, or did not come there in time.
+            ChipFaultError: it faulted, or did not come there in time.
         """
 
     def read(self, address: int, size_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ CHUNK_BYTES = 1024  # of memory in a packet; QEMU's packets hold 4,096 character
 _PC = 15
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The other side has ended."""
 
 
@@ -55,7 +55,7 @@ class Gdb:
 
         Raises:
             TimeoutError: none of them was, in that time.
-            Gone: the target ended.
+            GoneError: the target ended.
         """
         for address in stops:
             self._ask(f"Z0,{address:x},2")
@@ -76,7 +76,7 @@ class Gdb:
             self._socket.sendall(f"${packet}#{checksum:02x}".encode())
             return self._answer()
         except ConnectionError as error:
-            raise Gone from error
+            raise GoneError from error
 
     def _answer(self) -> str:
         while True:
@@ -85,11 +85,11 @@ class Gdb:
                 break
             more = self._socket.recv(1 << 16)
             if not more:
-                raise Gone
+                raise GoneError
             self._received += more
         found = self._received[start + 1 : end].decode("latin-1")
         self._received = self._received[end + 3 :]
         self._socket.sendall(b"+")
         if found.startswith(("W", "X")):  # exited, killed
-            raise Gone
+            raise GoneError
         return found

@@ -1,6 +1,6 @@
 """Inferences of a generated C program on an emulated chip.
 
-A chip with the firmware, its program and memory plan enter; outputs, instructions by layer, and the
+A firmware and a chip with it enter; outputs, instructions by layer, and the
 memory that was really used leave. Inputs are put into the arena and outputs read from it, at the
 plan's offsets, so that any number of samples run through one firmware. The kernels lie in sources
 of their own: each return from one into the invoke function is the end of a layer.
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.emulate.chip.chip import Chip, ChipFault
+from edgekit.emulate.chip.chip import Chip, ChipFaultError
+from edgekit.emulate.chip.firmware import Firmware
 from edgekit.emulate.chip.image import Image
 from edgekit.emulate.samples import Sample, Values
 from edgekit.errors import VerificationError
-from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
-from edgekit.plan.static_memory import StaticMemory
 
 _PAINTS = (0xA5, 0x5A)  # by turns: a value may happen to equal one of them
 _STACK_BYTES = 64 << 10  # painted below the stack pointer, at most
@@ -53,29 +52,26 @@ class Inferences:
 
     Args:
         chip: watches the program's invoke function.
-        image: the firmware in it.
-        board: whose memory.
-        program, memory: what the firmware was made from.
+        firmware: that is in it.
 
     Raises:
-        ChipFault: the firmware does not come to its first inference.
+        ChipFaultError: the firmware does not come to its first inference.
     """
 
-    def __init__(
-        self, chip: Chip, image: Image, board: Board, program: Program, memory: StaticMemory
-    ) -> None:
+    def __init__(self, chip: Chip, firmware: Firmware) -> None:
         self._chip = chip
-        self._image = image
-        self._program = program
-        self._memory = memory
+        self._image = firmware.image
+        self._program = firmware.program
+        self._memory = firmware.memory
         # The step of each call, in the order of the calls.
-        self._calls = [i for i, step in enumerate(program.steps) for _ in step.kernels]
+        self._calls = [i for i, step in enumerate(self._program.steps) for _ in step.kernels]
         self._entry = chip.reach()
         self._arena = self._entry.r0
         self._below_stack = max(
-            _stack_limit(image, board, self._entry.sp), self._entry.sp - _STACK_BYTES
+            _stack_limit(firmware.image, firmware.board, self._entry.sp),
+            self._entry.sp - _STACK_BYTES,
         )
-        self._top_of_stack = int.from_bytes(chip.read(image.vectors, 4), "little")
+        self._top_of_stack = int.from_bytes(chip.read(self._image.vectors, 4), "little")
         self._runs = 0
 
     def run(self, sample: Sample) -> Inference:
@@ -85,7 +81,7 @@ class Inferences:
             sample: one array a graph input, of its shape and type.
 
         Raises:
-            ChipFault: the chip refused an access, and in which layer; or something was written
+            ChipFaultError: the chip refused an access, and in which layer; or something was written
                 outside of arena and stack.
             VerificationError: the calls in the firmware are not the program's.
         """
@@ -106,7 +102,7 @@ class Inferences:
         """The same, step by step: (index, what the step wrote, by tensor name).
 
         Raises:
-            ChipFault, VerificationError: see `run`.
+            ChipFaultError, VerificationError: see `run`.
         """
         self.run(sample)
         arrived, _ = self._chip.arrivals()
@@ -135,12 +131,12 @@ class Inferences:
     def _resume(self, stops: set[int]) -> None:
         try:
             self._chip.resume(stops)
-        except ChipFault as fault:
+        except ChipFaultError as fault:
             if fault.calls < len(self._calls):
                 index = self._calls[fault.calls]
                 node = self._program.graph.nodes[index]
                 where = f"{fault} In layer {index}, {node.op.tflite_name} '{node.name}'."
-                raise ChipFault(where, calls=fault.calls) from None
+                raise ChipFaultError(where, calls=fault.calls) from None
             raise
 
     @property
@@ -178,7 +174,7 @@ class Inferences:
         touched = np.frombuffer(self._chip.read(self._below_stack, size), np.uint8) != paint
         first = int(touched.argmax()) if touched.any() else size
         if first == 0:
-            raise ChipFault(
+            raise ChipFaultError(
                 f"The stack is more than {self._top_of_stack - self._below_stack:,} bytes."
             )
         return self._top_of_stack - (self._below_stack + first)
@@ -209,7 +205,7 @@ class Inferences:
         changed = np.flatnonzero(np.frombuffer(old, np.uint8) != np.frombuffer(new, np.uint8))
         if changed.size:
             at = address + int(changed[0])
-            raise ChipFault(
+            raise ChipFaultError(
                 f"The inference wrote outside of its arena, at {at:#010x} "
                 f"({self._image.name_of(at) or 'free memory'})."
             )

@@ -17,8 +17,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFault, Ending, Registers
-from edgekit.emulate.chip.gdb import Gdb, Gone
+from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFaultError, Ending, Registers
+from edgekit.emulate.chip.gdb import Gdb, GoneError
 from edgekit.emulate.chip.image import Image, Symbol
 from edgekit.emulate.chip.tally import Arrival
 from edgekit.emulate.toolchain import for_host
@@ -77,7 +77,7 @@ class QemuChip:
             except subprocess.TimeoutExpired:
                 return Ending("halt", None, _text(uart))
         if done.returncode < 0:
-            raise ChipFault(f"The firmware faulted: {_text(said)[-_SAID_CHARACTERS:]}")
+            raise ChipFaultError(f"The firmware faulted: {_text(said)[-_SAID_CHARACTERS:]}")
         return Ending("exit", done.returncode, _text(uart))
 
     def reach(self) -> Registers:
@@ -97,12 +97,12 @@ class QemuChip:
         """See `Chip`."""
         try:
             return self._gdb.resume(set(stops), _RUN_SECONDS)
-        except Gone:
+        except GoneError:
             said = _text(self._folder / "said")[-_SAID_CHARACTERS:].strip()
             what = f"faulted: {said}" if said else "ended"
         except TimeoutError:
             what = f"did not come back within {_RUN_SECONDS:g} s"
-        raise ChipFault(f"The firmware {what}.", calls=max(0, len(self._counted()) - 1))
+        raise ChipFaultError(f"The firmware {what}.", calls=max(0, len(self._counted()) - 1))
 
     def read(self, address: int, size_bytes: int) -> bytes:
         """See `Chip`."""
@@ -151,7 +151,7 @@ class QemuChip:
         self._gdb = Gdb(self._connect(door, child))
         stopped = self.resume({self._watched.address})
         if stopped != self._watched.address:
-            raise ChipFault(f"The firmware stopped at {self._image.name_of(stopped)}.")
+            raise ChipFaultError(f"The firmware stopped at {self._image.name_of(stopped)}.")
         return self._gdb.registers()
 
     def _connect(self, door: Path, child: subprocess.Popen[bytes]) -> socket.socket:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import extras
-from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFault, Ending, Registers
+from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFaultError, Ending, Registers
 from edgekit.emulate.chip.image import Image, Symbol
 from edgekit.emulate.chip.peripherals import Peripherals
 from edgekit.emulate.chip.tally import Arrival, Tally, attach
@@ -172,7 +172,7 @@ class UnicornChip:
                 try:
                     self._engine.mem_write(piece.load_address, piece.data)
                 except self._unicorn.UcError:
-                    raise ChipFault(
+                    raise ChipFaultError(
                         f"Section {piece.name} of the firmware ({len(piece.data):,} bytes at "
                         f"{piece.load_address:#x}) is not in the board's memory."
                     ) from None
@@ -225,7 +225,7 @@ class UnicornChip:
         """Go on until something stops the engine, or the time is over.
 
         Raises:
-            ChipFault: an access or instruction that the chip refuses.
+            ChipFaultError: an access or instruction that the chip refuses.
         """
         self._stop = _Stop()
         self._resumed_at = self._register("PC")
@@ -268,10 +268,10 @@ class UnicornChip:
     def _register(self, name: str) -> int:
         return int(self._engine.reg_read(getattr(self._const, f"UC_ARM_REG_{name}")))
 
-    def _fault(self, what: str) -> ChipFault:
+    def _fault(self, what: str) -> ChipFaultError:
         at = self._register("PC")
         where = f"at {at:#010x} ({self._image.name_of(at) or 'outside its code'})"
-        return ChipFault(f"The firmware {what}, {where}.", calls=len(self._tally.arrivals))
+        return ChipFaultError(f"The firmware {what}, {where}.", calls=len(self._tally.arrivals))
 
 
 _ACCESS = {19: "read", 20: "write", 21: "fetch", 22: "write", 23: "read", 24: "fetch"}
