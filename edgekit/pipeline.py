@@ -106,7 +106,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             )
             backend.check(deployment)
             files = backend.files(deployment)
-            if backend.name == "tflm":  # elsewhere nobody has an arena
+            if backend.name in ("tflm", "c"):  # elsewhere nobody has an arena
                 files["memory.svg"] = _picture(name, integer.graph, arena, board)
             notices += place.notices(files, backend.additions)
         report = document(
@@ -137,7 +137,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
 def _picture(name: str, graph: Graph, arena: ArenaPlan, board: Board) -> bytes:
     """The memory plan as an SVG."""
     ram_bytes = board.arena_region.bytes if board.arena_region else None
-    unplanned = plan_arena(graph, arena.build)
+    unplanned = plan_arena(graph, arena.build) if arena.build else None
     return waterfall(graph, arena, title=name, ram_bytes=ram_bytes, unplanned=unplanned).encode()
 
 

@@ -13,7 +13,7 @@ import edgekit.backends as package
 from edgekit.backends.base import Backend
 from edgekit.errors import unknown_name
 
-_NO_BACKENDS = {"base", "registry", "python_bundle"}
+_NO_BACKENDS = {"base", "firmware", "python_bundle", "registry"}
 
 
 def names() -> list[str]:

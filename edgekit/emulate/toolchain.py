@@ -27,8 +27,9 @@ STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion")
 _C11 = ("-std=c11", "-O2")
 # What is not called is not linked; nothing is expected of a C library or an operating system.
 _BARE = ("-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-unwind-tables")
+COMMON_FLAGS = (*_C11, *_BARE, *STRICT)
 ENTRY = "ek_start"  # where a chip's program begins; zig overlooks the ENTRY of a linker script
-_LINK = ("-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{ENTRY}")
+LINK_FLAGS = ("-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{ENTRY}")
 _CURE = (
     "pip install 'edgekit[c]' brings one (ziglang); arm-none-eabi-gcc, on Debian and Ubuntu "
     "apt-get install gcc-arm-none-eabi, is taken where it is on the PATH."
@@ -214,8 +215,8 @@ def _gcc(core: str, features: tuple[str, ...]) -> Toolchain | None:
         "arm-none-eabi-gcc",
         _version(path, "--version"),
         (path,),
-        (*gcc_flags(core, features), *_C11, *_BARE, *STRICT),
-        _LINK,
+        (*gcc_flags(core, features), *COMMON_FLAGS),
+        LINK_FLAGS,
         ("-lgcc",),
     )
 
@@ -233,8 +234,8 @@ def _clang(core: str, features: tuple[str, ...]) -> Toolchain | None:
         "clang",
         _version(path, "--version"),
         (path,),
-        (*flags, *_C11, *_BARE, *STRICT),
-        (*_LINK, "-fuse-ld=lld"),
+        (*flags, *COMMON_FLAGS),
+        (*LINK_FLAGS, "-fuse-ld=lld"),
         (library,),
     )
 
@@ -246,8 +247,8 @@ def _zig_cc(core: str, features: tuple[str, ...]) -> Toolchain | None:
         "zig cc",
         _zig_version(),
         _zig(),
-        (*zig_flags(core, features), *_C11, *_BARE, *STRICT),
-        _LINK,
+        (*zig_flags(core, features), *COMMON_FLAGS),
+        LINK_FLAGS,
         ("-lcompiler_rt",),
     )
 

@@ -89,6 +89,12 @@ class Program:
         """The kernels that are called, each once, sorted."""
         return tuple(sorted({kernel.name for step in self.steps for kernel in step.kernels}))
 
+    @property
+    def weights_bytes(self) -> int:
+        """All constants that the kernels read, as they lie in flash."""
+        kernels = (kernel for step in self.steps for kernel in step.kernels)
+        return sum(constant.data.nbytes for kernel in kernels for constant in kernel.constants)
+
     def activations(self, node: Node) -> tuple[str, ...]:
         """The activations that a node reads."""
         return tuple(name for name in node.inputs if not self.graph.tensors[name].is_constant)

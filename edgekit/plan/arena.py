@@ -67,7 +67,8 @@ class ArenaPlan:
         peak_node: the name of the node during which most bytes are alive; empty without nodes.
         peak_bytes: the bytes alive then. No planner needs fewer `activations_bytes`, unless
             tensors share their place.
-        build: what the prediction is for.
+        build: what the prediction is for; None for a generated C program, whose arena is no
+            prediction: it has no structures, and no other size.
     """
 
     arena_bytes: int
@@ -78,7 +79,7 @@ class ArenaPlan:
     buffers: tuple[PlacedBuffer, ...]
     peak_node: str
     peak_bytes: int
-    build: TflmBuild
+    build: TflmBuild | None
 
     @property
     def offsets(self) -> dict[str, int]:
@@ -127,7 +128,7 @@ def plan_arena(
         PlacedBuffer(b.name, b.size_bytes, b.first, b.last, offset, i >= len(tensors))
         for i, (b, offset) in enumerate(zip(buffers, where, strict=True))
     )
-    peak_step, peak_bytes = _peak(placed, len(graph.nodes))
+    peak_step, peak_bytes = peak(placed, len(graph.nodes))
     return ArenaPlan(
         arena_bytes=align(max(activations_bytes + persistent_bytes, setup_bytes), ALIGNMENT),
         used_bytes=activations_bytes + used_bytes,
@@ -171,7 +172,7 @@ def scratch_buffers(graph: Graph, build: TflmBuild) -> list[Buffer]:
     ]
 
 
-def _peak(buffers: Sequence[PlacedBuffer], steps: int) -> tuple[int, int]:
+def peak(buffers: Sequence[PlacedBuffer], steps: int) -> tuple[int, int]:
     """The step with most bytes occupied (the first of several), and those bytes."""
     occupied = [
         _occupied([b for b in buffers if b.first <= step <= b.last]) for step in range(steps + 1)

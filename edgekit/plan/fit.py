@@ -127,25 +127,62 @@ def judge(
         arena: as predicted for the board.
         test_bytes: golden vectors that are linked for the self test.
     """
+    ram = {
+        "activations and scratch": arena.activations_bytes,
+        "rest of the arena": arena.arena_bytes - arena.activations_bytes,
+        "stack and C library (estimate)": STACK_BYTES,
+    }
+    flash = {"model": model_bytes, "code (estimate)": CODE_BYTES, "self test": test_bytes}
+    return _verdict(board, "tflm", graph, arena, ram, flash)
+
+
+def judge_program(
+    board: Board,
+    graph: Graph,
+    arena: ArenaPlan,
+    *,
+    stack_bytes: int,
+    weights_bytes: int,
+    code: tuple[str, int],
+    test_bytes: int = 0,
+) -> Fit:
+    """The verdict for a graph as a generated C program.
+
+    Args:
+        board: whose memory counts.
+        graph: names what weighs most.
+        arena: of the program.
+        stack_bytes: that the linker script sets apart.
+        weights_bytes: all constants of the kernels.
+        code: what its size is, measured or estimated, and the bytes of everything else in flash.
+        test_bytes: golden vectors that are linked for the self test.
+    """
+    ram = {"arena": arena.arena_bytes, "stack": stack_bytes}
+    flash = {"weights": weights_bytes, code[0]: code[1], "self test": test_bytes}
+    return _verdict(board, "c", graph, arena, ram, flash)
+
+
+def _verdict(
+    board: Board,
+    target: str,
+    graph: Graph,
+    arena: ArenaPlan,
+    ram: dict[str, int],
+    flash: dict[str, int],
+) -> Fit:
     regions = []
     if board.arena_region:
-        ram = {
-            "activations and scratch": arena.activations_bytes,
-            "rest of the arena": arena.arena_bytes - arena.activations_bytes,
-            "stack and C library (estimate)": STACK_BYTES,
-        }
         regions.append(_region(board.arena_region.name, "ram", board.arena_region.bytes, ram))
     if board.flash_region:
-        flash = {"model": model_bytes, "code (estimate)": CODE_BYTES, "self test": test_bytes}
         regions.append(_region(board.flash_region.name, "flash", board.flash_region.bytes, flash))
-    roomier = _roomier(board, regions)
+    roomier = _roomier(board, target, regions)
     return Fit(board.name, tuple(regions), arena.peak_node, _heaviest(graph), roomier)
 
 
-def _roomier(board: Board, regions: Iterable[RegionFit]) -> tuple[str, ...]:
+def _roomier(board: Board, target: str, regions: Iterable[RegionFit]) -> tuple[str, ...]:
     needed = {region.kind: region.used_bytes for region in regions}
     found = []
-    for other in boards.for_backend(board.backends[0]):
+    for other in boards.for_backend(target):
         room = {"ram": other.arena_region, "flash": other.flash_region}
         capacities = {kind: region.bytes for kind, region in room.items() if region}
         if all(capacities.get(kind, 0) >= size for kind, size in needed.items()):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.lower.program import Program, Step
-from edgekit.plan.arena import ALIGNMENT, activation_buffers
+from edgekit.plan.arena import ALIGNMENT, ArenaPlan, PlacedBuffer, activation_buffers, peak
 from edgekit.plan.greedy import Buffer
 from edgekit.plan.placement import lower_bound, pack
 from edgekit.plan.tflm_memory import align
@@ -37,9 +37,9 @@ def plan_memory(program: Program) -> StaticMemory:
     """Place the activations and scratch buffers of a program."""
     groups = _groups(program)
     scratch = {
-        index: Buffer(f"scratch {index}", align(size, ALIGNMENT), index + 1, index + 1)
+        index: Buffer(f"scratch {index}", size, index + 1, index + 1)
         for index, step in enumerate(program.steps)
-        if (size := max((kernel.scratch_bytes or 0 for kernel in step.kernels), default=0))
+        if (size := _scratch_bytes(step))
     }
     buffers = [group.buffer for group in groups] + list(scratch.values())
     packing = pack(buffers)
@@ -53,6 +53,36 @@ def plan_memory(program: Program) -> StaticMemory:
         scratch=dict(zip(scratch, packing.offsets[len(groups) :], strict=True)),
         bound_bytes=lower_bound(buffers),
     )
+
+
+def arena_plan(program: Program, memory: StaticMemory) -> ArenaPlan:
+    """The same as pictures and reports show it: every buffer over its life at its place."""
+    tensors = [
+        PlacedBuffer(b.name, b.size_bytes, b.first, b.last, memory.offsets[b.name], False)
+        for b in activation_buffers(program.graph)
+    ]
+    scratch = [
+        PlacedBuffer(step.node.name, _scratch_bytes(step), index, index, offset, True)
+        for index, step in enumerate(program.steps, start=1)
+        if (offset := memory.scratch.get(index - 1)) is not None
+    ]
+    buffers = (*tensors, *scratch)
+    step, peak_bytes = peak(buffers, len(program.steps))
+    return ArenaPlan(
+        arena_bytes=memory.arena_bytes,
+        used_bytes=memory.arena_bytes,
+        activations_bytes=memory.arena_bytes,
+        persistent_bytes=0,
+        setup_bytes=0,
+        buffers=buffers,
+        peak_node=program.steps[step - 1].node.name if step else "",
+        peak_bytes=peak_bytes,
+        build=None,
+    )
+
+
+def _scratch_bytes(step: Step) -> int:
+    return align(max((k.scratch_bytes or 0 for k in step.kernels), default=0), ALIGNMENT)
 
 
 @dataclass

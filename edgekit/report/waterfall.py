@@ -89,7 +89,8 @@ def waterfall(
     colors = _colors(plan)
     _grid(svg, scale)
     _operators(svg, scale, graph)
-    _structures(svg, scale, graph, plan)
+    if plan.persistent_bytes:
+        _structures(svg, scale, graph, plan)
     _peak(svg, scale, graph, plan)
     for buffer in plan.buffers:
         _buffer(svg, scale, buffer, colors.get(buffer.name))
@@ -212,11 +213,10 @@ def _legend(svg: Svg, x: float, plan: ArenaPlan, colors: dict[str, str]) -> None
         svg.rectangle(x, y - 10, 12, 12, fill="url(#stripes)")
         svg.text(x + 20, y, "scratch of a kernel", class_="soft")
     y = _heading(svg, x, y + 34, "Bytes")
-    rows = {
-        "activations and scratch": plan.activations_bytes,
-        "structures and kernel data": plan.persistent_bytes,
-        "arena": plan.arena_bytes,
-    }
+    rows = {"activations and scratch": plan.activations_bytes}
+    if plan.persistent_bytes:
+        rows["structures and kernel data"] = plan.persistent_bytes
+    rows["arena"] = plan.arena_bytes
     spare = plan.arena_bytes - plan.activations_bytes - plan.persistent_bytes
     if spare > 0:
         rows = {**rows, "of it only while setting up": spare}

@@ -2,7 +2,8 @@
 
 An integer network and a board enter; the network leaves with a memory plan in its file where TFLite
 Micro will run it and the plan saves RAM, beside the predicted arena. A file that somebody else made
-stays as it is, with its own plan if it has one.
+stays as it is, with its own plan if it has one. A generated C program has its own arena, whose plan
+is no prediction.
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgekit.convert import tflite_reader, tflite_writer
+from edgekit.lower.lowering import lower
 from edgekit.plan.arena import ArenaPlan, build_for, plan_arena
 from edgekit.plan.boards import Board
 from edgekit.plan.offline import plan_for
+from edgekit.plan.static_memory import arena_plan, plan_memory
 from edgekit.stages.entry import Entry
 from edgekit.stages.integer import Integer
 
 
 def placed(entry: Entry, integer: Integer, board: Board, target: str) -> tuple[Integer, ArenaPlan]:
-    """The network as it is deployed, and TFLite Micro's arena for it.
+    """The network as it is deployed, and the arena of the target: TFLite Micro's, or the program's.
 
     Raises:
-        UnsupportedError: a kernel's memory is not known.
+        UnsupportedError: a kernel's memory is not known, or there is no kernel.
     """
     graph = integer.graph
+    if target == "c":
+        program = lower(graph)
+        return integer, arena_plan(program, plan_memory(program))
     if entry.tflite is not None:
         offsets, order = tflite_reader.read_offsets(entry.tflite), list(graph.tensors)
         return integer, plan_arena(graph, build_for(board), offsets, order)

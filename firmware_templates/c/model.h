@@ -7,6 +7,9 @@
 
 /* RAM that {{ prefix }}_invoke works in; its start is aligned to 16. */
 #define {{ prefix | upper }}_ARENA_BYTES {{ memory.arena_bytes }}
+
+/* Flash that the weights take. */
+#define {{ prefix | upper }}_WEIGHTS_BYTES {{ program.weights_bytes }}
 {% for kind, ends in [("INPUT", inputs), ("OUTPUT", outputs)] %}
 
 #define {{ prefix | upper }}_{{ kind }}S {{ ends | length }}

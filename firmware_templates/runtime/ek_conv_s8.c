@@ -1,9 +1,9 @@
 #include "ek_conv_s8.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "ek_fixed.h"
+#include "ek_mem.h"
 
 /* One group's channels of the window whose first tap is (row, column), in the order of the weights. */
 static void gather(const ek_conv *p, const int8_t *input, int32_t row, int32_t column,

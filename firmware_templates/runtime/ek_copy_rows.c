@@ -1,7 +1,8 @@
 #include "ek_copy_rows.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "ek_mem.h"
 
 void ek_copy_rows(const ek_copy *p, const void *input, void *output) {
   const uint8_t *from = (const uint8_t *)input + p->input_offset;

@@ -1,7 +1,8 @@
 #include "ek_pad_8.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "ek_mem.h"
 
 void ek_pad_8(const ek_pad *p, const void *input, void *output) {
   const int32_t last = EK_RANK - 1, length = p->input_shape[last];

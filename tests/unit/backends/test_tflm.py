@@ -15,7 +15,8 @@ from support.deployments import LABELS, deployment
 from support.graphs import single_op_graphs
 
 from edgekit.backends.base import Golden
-from edgekit.backends.tflm import BACKEND, fit, op_names, self_test_vectors
+from edgekit.backends.firmware import self_test_vectors
+from edgekit.backends.tflm import BACKEND, fit, op_names
 from edgekit.errors import DoesNotFitError
 
 

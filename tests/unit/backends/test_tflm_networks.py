@@ -25,7 +25,8 @@ from support.networks import (
 from support.shared import shared_file
 
 from edgekit.backends.base import Deployment, Golden
-from edgekit.backends.tflm import BACKEND, self_test_vectors
+from edgekit.backends.firmware import self_test_vectors
+from edgekit.backends.tflm import BACKEND
 from edgekit.convert.tflite_reader import read
 from edgekit.emulate.oracle import verify
 from edgekit.errors import InputError, UnsupportedError
