@@ -23,7 +23,7 @@ Examples:
   edgekit bench build/mobilenet_v1_0.25_96_c --engine qemu
 
 \b
-Exit code 9 if the chip's results are not those of edgekit's arithmetic and TFLite Micro, to the bit.
+Exit code 9 if the chip gives other bits than edgekit's arithmetic or TFLite Micro.
 """
 )
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))

@@ -80,8 +80,9 @@ def emulate(
     """Run the model of BUNDLE as its target would, and compare it with edgekit's arithmetic.
 
     tflm runs in TFLite Micro's interpreter, rpi in LiteRT with XNNPACK, coral in the same on the
-    CPU. Of c the firmware is compiled and runs on the emulated chip: the first samples there, all of
-    them as the same program on this computer. Without --images, --split and --samples the golden vectors of the bundle are run.
+    CPU. The firmware of c is compiled; the first samples run in it on the emulated chip, all of
+    them in the same program on this computer. Without --images, --split and --samples the golden
+    vectors of the bundle are run.
     """
     from edgekit.cli import chosen
     from edgekit.cli.deployed import open_bundle

@@ -22,39 +22,36 @@ def bench(report: Plain) -> RenderableType:
     facts.add_column()
     facts.add_row("model", report["model"])
     facts.add_row("results", _exact(report))
-    for name, value in chip_rows(report):
+    facts.add_row("chip", f"{report['core']} of {report['board']}, {report['emulator']}")
+    for name, value in program_rows(report):
         facts.add_row(name, value)
     return Group(facts, Text(), layer_counts(report["layers"]))
 
 
-def chip_rows(run: Plain) -> Iterator[tuple[str, RenderableType]]:
+def program_rows(run: Plain) -> Iterator[tuple[str, RenderableType]]:
     """Compiler, instructions and memory of a run on a chip."""
-    yield "chip", f"{run['core']} of {run['board']}, {run['emulator']}"
     yield "compiler", f"{run['compiler']}  {run['flags']}"
     per = f", {run['macs'] / run['instructions']:.3f} MACs each" if run["instructions"] else ""
     yield "instructions", f"{run['instructions']:,} an inference for {run['macs']:,} MACs{per}"
     yield "arena", f"{run['arena_bytes']:,} bytes planned, {run['arena_used_bytes']:,} written"
-    yield "stack", f"{run['stack_bytes']:,} bytes at its deepest"
     yield (
-        "flash",
-        f"{run['flash_bytes']:,} bytes: code {run['code_bytes']:,}, "
-        f"weights {run['weights_bytes']:,}",
+        "stack",
+        f"{run['stack_bytes']:,} bytes at its deepest of {run['stack_reserved_bytes']:,} set apart",
     )
+    yield "flash", f"code {run['code_bytes']:,} bytes, weights {run['weights_bytes']:,}"
 
 
 def layer_counts(layers: Sequence[Plain]) -> Table:
     """One row a layer."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for header in ("layer", "op", "kernel", "MACs", "instructions", "share", "MACs each"):
-        right = header not in ("op", "kernel")
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
+    for header in ("layer", "kernel", "MACs", "instructions", "share", "MACs each"):
+        table.add_column(header, justify="left" if header == "kernel" else "right", no_wrap=True)
     total = sum(layer["instructions"] for layer in layers) or 1
     for layer in layers:
         count = layer["instructions"]
         table.add_row(
             str(layer["index"]),
-            layer["op"],
-            layer["kernel"] or Text("a view", style="dim"),
+            layer["kernel"] or Text(f"{layer['op']}, a view", style="dim"),
             f"{layer['macs']:,}",
             f"{count:,}",
             f"{100 * count / total:.1f} %",

@@ -16,6 +16,7 @@ from edgekit.emulate.chip.tally import Arrival
 from edgekit.errors import VerificationError
 
 BOOT_SECONDS = 60.0
+EXIT = "ek_exit"  # where a bundle's firmware ends, with its exit code as argument
 
 
 class ChipFaultError(VerificationError):
@@ -45,8 +46,8 @@ class Ending:
     """How a firmware's run from reset ended.
 
     Attributes:
-        how: "exit" by semihosting, "halt" at a loop that does nothing or a sleep.
-        exit_code: of the exit; None for a halt.
+        how: "exit" by semihosting, "end" at its own `EXIT`, "halt" in a sleep or an empty loop.
+        exit_code: what it ended with; None for a halt.
         uart: what it wrote there, and by semihosting.
     """
 

@@ -12,6 +12,7 @@ from typing import Any
 from edgekit.emulate.chip.chip import Ending
 from edgekit.emulate.chip.firmware import Firmware
 from edgekit.emulate.chip.inference import Inference
+from edgekit.emulate.firmware import sizes
 from edgekit.graph.cost import graph_cost
 
 
@@ -43,8 +44,10 @@ class ChipRun:
         macs: multiply-accumulates of the network.
         arena_bytes: as planned.
         arena_used_bytes: of those, up to the last one written; both must agree.
-        code_bytes, weights_bytes, flash_bytes: functions, the model's constants, all.
-        stack_bytes: at its deepest, from main on.
+        code_bytes: of flash, for everything but weights and golden vectors.
+        weights_bytes: of flash, for weights and the layers' parameters.
+        stack_bytes: at its deepest during an inference, with what main takes.
+        stack_reserved_bytes: set apart for it.
         layers: one a node of the graph.
         ending: how the firmware's run from reset ended; None if it was not run so.
     """
@@ -60,8 +63,8 @@ class ChipRun:
     arena_used_bytes: int
     code_bytes: int
     weights_bytes: int
-    flash_bytes: int
     stack_bytes: int
+    stack_reserved_bytes: int
     layers: tuple[LayerCount, ...]
     ending: Ending | None = None
 
@@ -97,7 +100,7 @@ def chip_run(
         ending: of its run from reset.
     """
     program = firmware.program
-    costs = graph_cost(program.graph)
+    costs, taken = graph_cost(program.graph), sizes(firmware.image.elf)
     first = inferences[0]
     return ChipRun(
         board=firmware.board.id,
@@ -109,10 +112,10 @@ def chip_run(
         macs=costs.macs,
         arena_bytes=firmware.memory.arena_bytes,
         arena_used_bytes=max(one.arena_bytes for one in inferences),
-        code_bytes=firmware.image.code_bytes,
-        weights_bytes=firmware.weights_bytes,
-        flash_bytes=firmware.image.flash_bytes,
+        code_bytes=taken.code_bytes,
+        weights_bytes=taken.weights_bytes,
         stack_bytes=max(one.stack_bytes for one in inferences),
+        stack_reserved_bytes=taken.stack_bytes,
         layers=tuple(
             LayerCount(
                 index,

@@ -38,11 +38,6 @@ class Firmware:
     image: Image
     toolchain: Toolchain
 
-    @property
-    def weights_bytes(self) -> int:
-        """The model's constants in flash: weights, biases, tables, the kernels' parameters."""
-        return self.image.object_bytes(f"{PREFIX}_")
-
 
 def chip_for(firmware: Firmware, engine: EngineName | None = None) -> Chip:
     """A chip with the firmware in it.

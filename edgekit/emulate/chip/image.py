@@ -72,12 +72,14 @@ class Image:
         Raises:
             InputError: the image has none.
         """
-        for symbol in self.symbols:
-            if symbol.name == name:
-                return symbol
-        raise InputError(
-            f"The firmware has no symbol '{name}'.", hint="Was it stripped, or made for a model?"
-        )
+        found = self.find(name)
+        if found is None:
+            raise InputError(f"The firmware has no symbol '{name}'.", hint="Was it stripped?")
+        return found
+
+    def find(self, name: str) -> Symbol | None:
+        """The symbol of that name, if there is one."""
+        return next((symbol for symbol in self.symbols if symbol.name == name), None)
 
     def name_of(self, address: int) -> str:
         """The symbol that an address lies in, for messages: "ek_conv_s8+0x1c"."""
@@ -87,35 +89,6 @@ class Image:
                 offset = address - symbol.address
                 return f"{symbol.name}+{offset:#x}" if offset else symbol.name
         return ""
-
-    @property
-    def flash_bytes(self) -> int:
-        """What is written to the chip."""
-        return sum(len(piece.data) for piece in self.pieces)
-
-    @property
-    def code_bytes(self) -> int:
-        """Of that, functions with the constants in them."""
-        return sum(_extent((s.address, s.size_bytes) for s in self.symbols if s.is_function))
-
-    def object_bytes(self, prefix: str) -> int:
-        """Of that, constant arrays and structs whose names begin so."""
-        loaded = [piece for piece in self.pieces if piece.data]
-        return sum(
-            symbol.size_bytes
-            for symbol in self.symbols
-            if not symbol.is_function
-            and symbol.name.startswith(prefix)
-            and any(
-                p.load_address == p.address <= symbol.address < p.address + p.size_bytes
-                for p in loaded
-            )
-        )
-
-
-def _extent(spans: Iterable[tuple[int, int]]) -> list[int]:
-    """The sizes of spans, each place counted once: linkers fold equal functions."""
-    return list(dict(spans).values())
 
 
 def read_image(elf: bytes) -> Image:

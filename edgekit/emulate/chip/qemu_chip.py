@@ -17,7 +17,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFaultError, Ending, Registers
+from edgekit.emulate.chip.chip import BOOT_SECONDS, EXIT, ChipFaultError, Ending, Registers
 from edgekit.emulate.chip.gdb import Gdb, GoneError
 from edgekit.emulate.chip.image import Image, Symbol
 from edgekit.emulate.chip.tally import Arrival
@@ -54,6 +54,7 @@ class QemuChip:
         self._program = _require()
         self.title = _title(self._program)
         self._machine = board.emulator.qemu
+        self._semihosting = board.emulator.semihosting
         self._image = image
         self._watched = watched
         folder = tempfile.TemporaryDirectory()
@@ -67,13 +68,23 @@ class QemuChip:
 
     def boot(self, seconds: float = BOOT_SECONDS) -> Ending:
         """See `Chip`."""
-        uart, said = self._folder / "uart", self._folder / "said"
-        with said.open("wb") as errors:
+        uart, end = self._folder / "uart", self._image.find(EXIT)
+        if self._semihosting or end is None:
+            return self._boot_to_exit(uart, seconds)
+        registers = self._start_and_stop(end)
+        return Ending("end", Gdb.register(registers, _R0), _text(uart))
+
+    def _boot_to_exit(self, uart: Path, seconds: float) -> Ending:
+        said = self._folder / "said"
+        with said.open("wb") as output:
             try:
                 done = subprocess.run(
-                    self._command(uart), stdin=subprocess.DEVNULL, stdout=errors,
-                    stderr=subprocess.STDOUT, timeout=seconds,
-                )  # fmt: skip
+                    self._command(uart),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=seconds,
+                )
             except subprocess.TimeoutExpired:
                 return Ending("halt", None, _text(uart))
         if done.returncode < 0:
@@ -82,9 +93,11 @@ class QemuChip:
 
     def reach(self) -> Registers:
         """See `Chip`."""
-        first = self._start_and_stop()  # where the function returns to is known only then
+        first = self._start_and_stop(
+            self._watched
+        )  # where the function returns to is known only then
         self._leaves_to = Gdb.register(first, _LR) & ~1
-        self._start_and_stop(self._plugin())
+        self._start_and_stop(self._watched, self._plugin())
         self._registers = self._gdb.registers()
         return Registers(*(Gdb.register(self._registers, r) for r in (_R0, _SP, _LR)))
 
@@ -98,8 +111,8 @@ class QemuChip:
         try:
             return self._gdb.resume(set(stops), _RUN_SECONDS)
         except GoneError:
-            said = _text(self._folder / "said")[-_SAID_CHARACTERS:].strip()
-            what = f"faulted: {said}" if said else "ended"
+            said = _text(self._folder / "said") or _text(self._folder / "uart")
+            what = f"faulted and said: {' '.join(said.split())[-_SAID_CHARACTERS:]}"
         except TimeoutError:
             what = f"did not come back within {_RUN_SECONDS:g} s"
         raise ChipFaultError(f"The firmware {what}.", calls=max(0, len(self._counted()) - 1))
@@ -129,8 +142,8 @@ class QemuChip:
             "-kernel", str(self._firmware),
         ]  # fmt: skip
 
-    def _start_and_stop(self, plugin: Path | None = None) -> str:
-        """Start QEMU anew and stop at the watched function; the registers there."""
+    def _start_and_stop(self, where: Symbol, plugin: Path | None = None) -> str:
+        """Start QEMU anew and stop at a function; the registers there."""
         self._kill()
         door = self._folder / "gdb"
         door.unlink(missing_ok=True)
@@ -149,8 +162,8 @@ class QemuChip:
         self._child = child
         self._children.append(child)
         self._gdb = Gdb(self._connect(door, child))
-        stopped = self.resume({self._watched.address})
-        if stopped != self._watched.address:
+        stopped = self.resume({where.address})
+        if stopped != where.address:
             raise ChipFaultError(f"The firmware stopped at {self._image.name_of(stopped)}.")
         return self._gdb.registers()
 

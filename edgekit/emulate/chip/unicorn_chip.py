@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import extras
-from edgekit.emulate.chip.chip import BOOT_SECONDS, ChipFaultError, Ending, Registers
+from edgekit.emulate.chip.chip import BOOT_SECONDS, EXIT, ChipFaultError, Ending, Registers
 from edgekit.emulate.chip.image import Image, Symbol
 from edgekit.emulate.chip.peripherals import Peripherals
 from edgekit.emulate.chip.tally import Arrival, Tally, attach
@@ -71,6 +71,8 @@ class UnicornChip:
         self.title = f"unicorn {unicorn.__version__}"
         self._image = image
         self._watched = watched
+        calls_debugger = board.emulator is not None and board.emulator.semihosting
+        self._exit = None if calls_debugger else image.find(EXIT)
         self._unicorn = unicorn
         self._const = arm_const
         self._engine = unicorn.Uc(
@@ -93,7 +95,7 @@ class UnicornChip:
     def boot(self, seconds: float = BOOT_SECONDS) -> Ending:
         """See `Chip`."""
         self._reset()
-        self._hook(())
+        self._hook({self._exit.address} if self._exit else ())
         left = seconds
         while left > 0:
             self._run(_SLICE_SECONDS)
@@ -101,6 +103,8 @@ class UnicornChip:
                 ending = self._semihosting()
                 if ending is not None:
                     return ending
+            elif self._stop.reason == "stop":
+                return Ending("end", self._register("R0"), self._written())
             elif self._is_asleep():
                 return Ending("halt", None, self._written())
             else:
