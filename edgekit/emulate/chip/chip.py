@@ -16,6 +16,7 @@ from edgekit.emulate.chip.tally import Arrival
 from edgekit.errors import VerificationError
 
 BOOT_SECONDS = 60.0
+FAULT = "ek_fault"  # a bundle's handler of all faults
 EXIT = "ek_exit"  # where a bundle's firmware ends, with its exit code as argument
 
 

@@ -17,7 +17,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from edgekit.emulate.chip.chip import BOOT_SECONDS, EXIT, ChipFaultError, Ending, Registers
+from edgekit.emulate.chip.chip import BOOT_SECONDS, EXIT, FAULT, ChipFaultError, Ending, Registers
 from edgekit.emulate.chip.gdb import Gdb, GoneError
 from edgekit.emulate.chip.image import Image, Symbol
 from edgekit.emulate.chip.tally import Arrival
@@ -108,14 +108,25 @@ class QemuChip:
 
     def resume(self, stops: Collection[int]) -> int:
         """See `Chip`."""
+        fault = self._image.find(FAULT)
         try:
-            return self._gdb.resume(set(stops), _RUN_SECONDS)
+            stopped = self._gdb.resume({*stops, *([fault.address] if fault else [])}, _RUN_SECONDS)
         except GoneError:
             said = _text(self._folder / "said") or _text(self._folder / "uart")
             what = f"faulted and said: {' '.join(said.split())[-_SAID_CHARACTERS:]}"
         except TimeoutError:
             what = f"did not come back within {_RUN_SECONDS:g} s"
+        else:
+            if fault is None or stopped != fault.address:
+                return stopped
+            what = f"faulted, at {self._faulted_at()}"
         raise ChipFaultError(f"The firmware {what}.", calls=max(0, len(self._counted()) - 1))
+
+    def _faulted_at(self) -> str:
+        """The instruction, from the frame that the core pushed (Arm DDI 0403, B1.5.6)."""
+        stack = Gdb.register(self._gdb.registers(), _SP)
+        at = int.from_bytes(self._gdb.read(stack + 24, 4), "little")
+        return f"{at:#010x} ({self._image.name_of(at) or 'outside its code'})"
 
     def read(self, address: int, size_bytes: int) -> bytes:
         """See `Chip`."""
