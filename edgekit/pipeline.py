@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
     notices: list[str] = []
     with claim(request.output or Path("build") / f"{name}_{backend.name}") as place:
         entry = _enter(request, spec, material, name, clock, progress, notices)
+        if entry.float_graph is not None:
+            entry = replace(entry, float_graph=backend.suited(entry.float_graph))
         integer = to_integers(
             entry, material, softmax=not request.logits, clock=clock, progress=progress
         )

@@ -127,6 +127,9 @@ class Backend(Protocol):
     additions: Mapping[str, str]
     """Files that its README asks the user to add, each with the file it is made from."""
 
+    def suited(self, graph: Graph) -> Graph:
+        """A float graph in the ops that the target computes best: mostly the graph itself."""
+
     def check(self, deployment: Deployment) -> None:
         """Nothing if the deployment can work.
 

@@ -20,6 +20,8 @@ from edgekit.backends.base import MODEL_FILE, Deployment
 from edgekit.backends.python_bundle import python_files
 from edgekit.emit.render import to_json
 from edgekit.emit.text import plain
+from edgekit.graph.ir import Graph
+from edgekit.graph.passes import without_hard_swish
 from edgekit.plan.partition import EDGE_TPU_SRAM_BYTES, Partition, partition
 
 COMPILER = "edgetpu_compiler"
@@ -49,6 +51,10 @@ class Coral:
 
     name = "coral"
     additions: Mapping[str, str] = {EDGETPU_FILE: MODEL_FILE, EDGETPU_LOG: MODEL_FILE}
+
+    def suited(self, graph: Graph) -> Graph:
+        """HARD_SWISH written out: the compiler would leave it, and all that follows, to the CPU."""
+        return without_hard_swish(graph)
 
     def check(self, deployment: Deployment) -> None:
         """Nothing: what the Edge TPU cannot hold or compute goes elsewhere, only slower."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekit.backends.base import Deployment
 from edgekit.backends.python_bundle import python_files
+from edgekit.graph.ir import Graph
 
 
 class RaspberryPi:
@@ -14,6 +15,10 @@ class RaspberryPi:
 
     name = "rpi"
     additions: Mapping[str, str] = {}
+
+    def suited(self, graph: Graph) -> Graph:
+        """As it is."""
+        return graph
 
     def check(self, deployment: Deployment) -> None:
         """Nothing."""

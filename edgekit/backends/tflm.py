@@ -42,6 +42,10 @@ class TfliteMicro:
     name = "tflm"
     additions: Mapping[str, str] = {}
 
+    def suited(self, graph: Graph) -> Graph:
+        """As it is."""
+        return graph
+
     def check(self, deployment: Deployment) -> None:
         """Nothing if TFLite Micro can run the model, and model and arena fit the board.
 

@@ -18,6 +18,7 @@ from edgekit.errors import EdgekitError, unknown_name
 _COMMANDS = {
     "build": ("edgekit.cli.build", "Train or load, quantize, verify and bundle a model."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
+    "analyze": ("edgekit.cli.analyze", "Layers, cost and memory of a network, untrained."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),
     "bench": ("edgekit.cli.bench", "Count what a model's C program takes of a board."),

@@ -25,6 +25,7 @@ PROBABILITY = Quantization.per_tensor(1 / 256, -128)
 # Scales stay normal float32 numbers, and so does the product of two of them.
 SMALLEST_SCALE = 2.0**-60
 _LARGEST_REAL = 2.0**60
+_LOGIT_STEP = 2.0**-25
 # One sweep in execution order settles a chain; more only matter where a concatenation ties a later
 # scale to an earlier one, and need not settle at all if the layers between amplify.
 _SWEEPS = 3
@@ -63,6 +64,21 @@ def without_infinities(graph: Graph, ranges: Ranges) -> Ranges:
         value = graph.tensors[node.inputs[-1]].data
         if isinstance(node.op, ops.PadV2) and value is not None and value.min() < -_LARGEST_REAL:
             extremes[node.outputs[0]] = extremes[node.inputs[0]]
+    return replace(ranges, extremes=extremes)
+
+
+def with_visible_logits(graph: Graph, ranges: Ranges) -> Ranges:
+    """The ranges with those of softmax inputs wide enough for its kernel to tell steps apart.
+
+    It counts logits in steps of 2^-26. Those of an untrained network may all lie within one: each
+    class is then as probable as the next, whatever their scale.
+    """
+    extremes = dict(ranges.extremes)
+    for node in graph.nodes:
+        source = node.inputs[0]
+        if isinstance(node.op, ops.Softmax) and source in extremes:
+            low, high = extremes[source]
+            extremes[source] = low, max(high, low + 255 * _LOGIT_STEP / node.op.beta)
     return replace(ranges, extremes=extremes)
 
 

@@ -22,6 +22,7 @@ from edgekit.compress.activation_scales import (
     activation_quantizations,
     affine_quantization,
     isolate_fixed,
+    with_visible_logits,
     without_infinities,
 )
 from edgekit.compress.calibrate import Ranges
@@ -66,7 +67,8 @@ def quantize(
     fixed = {n.outputs[0]: PROBABILITY for n in graph.nodes if isinstance(n.op, _PROBABILITIES)}
     if input_range is not None:
         fixed[graph.inputs[0]] = _input_quantization(graph, input_range)
-    graph, ranges = isolate_fixed(graph, without_infinities(graph, ranges), fixed)
+    ranges = with_visible_logits(graph, without_infinities(graph, ranges))
+    graph, ranges = isolate_fixed(graph, ranges, fixed)
     found = activation_quantizations(graph, ranges, fixed, lambda n, s: _least_scale(graph, n, s))
     draft = _Integers(graph, found)
     for node in graph.nodes:

@@ -13,6 +13,9 @@ from typing import Any
 from edgekit.models.layers import Layer, PaddingMode
 
 INPUT_CHANNELS = 3
+# Of ImageNet's pixels, as torchvision's and timm's checkpoints expect, in pixel units.
+IMAGENET_MEAN = (123.675, 116.28, 103.53)
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 @dataclass(frozen=True)

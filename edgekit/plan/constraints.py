@@ -97,6 +97,11 @@ def has_equal_dilation(use: Use) -> bool:
     return bool(vertical == horizontal)
 
 
+def has_one_group(use: Use) -> bool:
+    """One group: each filter reads all channels."""
+    return use.inputs[0].shape[-1] == use.inputs[1].shape[-1]
+
+
 def joins_constant_only_as_padding(use: Use) -> bool:
     """If an input is a constant, there are two inputs and the constant is all zero."""
     constants = [tensor for tensor in use.inputs if tensor.is_constant]
@@ -175,7 +180,7 @@ OP_RULES: Mapping[str, tuple[Rule, ...]] = {
     "ADD": (),
     "AVERAGE_POOL_2D": (has_no_fused_activation,),
     "CONCATENATION": (has_no_fused_activation, joins_constant_only_as_padding),
-    "CONV_2D": (has_constant_parameters, has_equal_dilation),
+    "CONV_2D": (has_constant_parameters, has_equal_dilation, has_one_group),
     "DEPTHWISE_CONV_2D": (has_constant_parameters, has_equal_dilation),
     "EXPAND_DIMS": (has_constant_parameters,),
     "FULLY_CONNECTED": (has_constant_parameters, has_flat_output, has_one_weight_scale),

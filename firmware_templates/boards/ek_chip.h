@@ -9,9 +9,8 @@
 
 /* Waits until a condition holds, but not for ever: a clock that does not start leaves the chip on
  * the one it woke up with. */
-#define EK_WAIT_FOR(condition)                                          \
-  for (uint32_t ek_turn = 0; !(condition) && ek_turn < 100000; ek_turn++) \
-    ;
+#define EK_WAIT_FOR(condition) \
+  for (uint32_t ek_turn = 0; !(condition) && ek_turn < 100000; ek_turn++) continue
 
 /* Brings the processor to its speed. Returns the clock of the serial port, in Hz. */
 uint32_t ek_chip_start(void);

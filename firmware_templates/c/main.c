@@ -1,5 +1,7 @@
-/* {{ name }} on {{ board.name }}: runs the golden vectors and says over the serial port whether every
- * output is exact. Written by edgekit {{ version }}; replace main by your {{ "camera" if p else "sensor" }}. */
+/* {{ name }} on {{ board.name }}. Written by edgekit {{ version }}.
+ *
+ * Runs the golden vectors and says over the serial port whether every output is exact. Replace main
+ * by your {{ "camera" if p else "sensor" }}. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,7 +12,7 @@
 #include "model.h"
 #include "model_settings.h"
 
-/* In a section of its own: nothing needs to be cleared, as every byte is written before it is read. */
+/* In a section of its own, which start-up does not clear: every byte is written before it is read. */
 extern uint8_t ek_arena[EK_MODEL_ARENA_BYTES];
 _Alignas(16) __attribute__((section(".bss.ek_arena"))) uint8_t ek_arena[EK_MODEL_ARENA_BYTES];
 {% if has_classes %}

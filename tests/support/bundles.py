@@ -13,8 +13,13 @@ from edgekit.emit.bundle import write_bundle
 
 
 def written(folder: Path, made: Deployment) -> Path:
-    """The bundle of a deployment in a folder."""
-    backend = registry.get(made.board.backends[0])
+    """The bundle of a deployment in a folder, for its board's most usual backend."""
+    return written_for(made.board.backends[0], folder, made)
+
+
+def written_for(target: str, folder: Path, made: Deployment) -> Path:
+    """The same for a backend."""
+    backend = registry.get(target)
     files = backend.files(made)
     return write_bundle(folder, files, provenance=made.provenance, additions=backend.additions)
 

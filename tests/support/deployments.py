@@ -11,8 +11,10 @@ from edgekit.backends.base import Deployment, Golden, Values
 from edgekit.convert.tflite_writer import write
 from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.lower.lowering import lower
 from edgekit.plan import boards
 from edgekit.plan.arena import build_for, plan_arena
+from edgekit.plan.static_memory import arena_plan, plan_memory
 from edgekit.preprocessing import Preprocessing
 
 from .graphs import convnet
@@ -51,6 +53,12 @@ def bare_deployment(
         provenance={"seed": 0},
     )
     return replace(made, **changes)
+
+
+def as_program(made: Deployment) -> Deployment:
+    """The same for the backend c, whose arena is the generated program's."""
+    program = lower(made.graph)
+    return replace(made, arena=arena_plan(program, plan_memory(program)))
 
 
 def picture_contract(tensor: Tensor) -> Preprocessing:

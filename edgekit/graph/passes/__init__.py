@@ -17,19 +17,18 @@ from edgekit.graph.passes.means import use_means
 from edgekit.graph.passes.pads import fold_pads
 from edgekit.graph.verify import verify
 
-__all__ = ["expand_hard_swish", "simplify"]
+__all__ = ["simplify", "without_hard_swish"]
 
 Pass = Callable[[Graph], Graph]
 
-# HARD_SWISH is recognized before the sum inside it is folded into a bias.
 _REPEATED: tuple[Pass, ...] = (
     drop_identities,
-    fuse_hard_swish,
     fold_pads,
     fold_affine,
     fuse_activations,
     use_means,
 )
+_LAST: tuple[Pass, ...] = (merge_affine, fuse_activations)
 
 
 def simplify(graph: Graph) -> Graph:
@@ -39,11 +38,22 @@ def simplify(graph: Graph) -> Graph:
         InputError, UnsupportedError: the graph is not valid to begin with.
     """
     verify(graph)
+    # HARD_SWISH is recognized before the sum inside it is folded into a bias.
+    return _applied(_settled(graph, (fuse_hard_swish, *_REPEATED)), _LAST)
+
+
+def without_hard_swish(graph: Graph) -> Graph:
+    """A simplified graph for chips that lack HARD_SWISH; the graph itself if it has none."""
+    expanded = _applied(graph, (expand_hard_swish,))
+    return graph if expanded is graph else _applied(_settled(expanded, _REPEATED), _LAST)
+
+
+def _settled(graph: Graph, passes: Sequence[Pass]) -> Graph:
     before = None
     while before is not graph:
         before = graph
-        graph = _applied(graph, _REPEATED)
-    return _applied(graph, (merge_affine, fuse_activations))
+        graph = _applied(graph, passes)
+    return graph
 
 
 def _applied(graph: Graph, passes: Sequence[Pass]) -> Graph:

@@ -21,14 +21,9 @@ class Draft:
         self._graph = graph
         self._nodes = list(graph.nodes)
         self._tensors = dict(graph.tensors)
-        self._writers: dict[str, Node] = {}
-        self._readers: dict[str, list[Node]] = {}
-        self._index()
-
-    def _index(self) -> None:
         self._present = {id(node) for node in self._nodes}
         self._writers = {name: node for node in self._nodes for name in node.outputs}
-        self._readers = {}
+        self._readers: dict[str, list[Node]] = {}
         for node in self._nodes:
             for name in dict.fromkeys(node.inputs):
                 self._readers.setdefault(name, []).append(node)
@@ -90,7 +85,15 @@ class Draft:
         """Put nodes (or none) in the place of one."""
         position = next(i for i, node in enumerate(self._nodes) if node is old)
         self._nodes[position : position + 1] = new
-        self._index()
+        self._present.remove(id(old))
+        self._present.update(map(id, new))
+        for name in old.outputs:
+            if self._writers.get(name) is old:  # and not another node that took it over
+                del self._writers[name]
+        self._writers.update({name: node for node in new for name in node.outputs})
+        for name in {name for node in (old, *new) for name in node.inputs}:
+            readers = [node for node in self.readers(name) if node is not old]
+            self._readers[name] = readers + [node for node in new if name in node.inputs]
 
     def bypass(self, node: Node, source: str) -> bool:
         """Remove a node by letting `source` stand for its output, of the same shape.

@@ -21,7 +21,7 @@ def expand_hard_swish(graph: Graph) -> Graph:
     """The graph with (x * relu6(x + 3)) / 6 for HARD_SWISH.
 
     The Edge TPU has ADD with RELU6 and MUL but not HARD_SWISH, which would end what runs on it.
-    `simplify` folds the product with 1/6 into the convolution that follows.
+    The product with 1/6 can be folded into a convolution that follows.
     """
     return rewrite(graph, _expand)
 

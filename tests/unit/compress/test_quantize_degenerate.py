@@ -146,6 +146,15 @@ def test_scale_tied_to_itself_does_not_run_away() -> None:
     assert result.step < 1.5 * span / 255
 
 
+@pytest.mark.parametrize("factor", [0, 1e-12, 1e-8, 1e-7])
+def test_logits_too_small_to_tell_apart_are_all_as_probable(factor: float) -> None:
+    graph, weights, bias = layer_graph("dense")
+    weights *= np.float32(factor)
+    bias *= np.float32(factor)
+    result = quantized(graph, softmax=True)
+    np.testing.assert_array_equal(result.found, np.full(result.found.shape, 0.25))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_accumulator_can_overflow(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -27,6 +27,20 @@ def test_mobilenet_v1_costs_what_is_published(
     assert (total.params, total.macs) == (params, macs)
 
 
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [
+        # As the papers and torchvision round them.
+        ("mobilenet_v2", 300e6),
+        ("mobilenet_v3_large", 217e6),
+        ("mobilenet_v3_small", 56.5e6),
+        ("mobilenet_v3_large_minimalistic", 209e6),
+    ],
+)
+def test_published_networks_take_the_published_macs(name: str, macs: float) -> None:
+    assert cost(resolve(name)).macs == pytest.approx(macs, rel=0.005)
+
+
 def test_the_visual_wake_words_network_of_mlperf_tiny_takes_7_49_million_macs() -> None:
     total = cost(resolve("mobilenet_v1", 0.25, resolution=96, classes=2))
     assert round(total.macs / 1e6, 2) == 7.49

@@ -113,6 +113,7 @@ CASES = [
     (conv(), None),
     (conv(dilation=(2, 2)), None),
     (conv(dilation=(1, 2)), rules.has_equal_dilation),
+    (conv(groups=2), rules.has_one_group),
     (constant_join(3), None),
     (constant_join(0), rules.joins_constant_only_as_padding),
     (constant_join(3, inputs=2), rules.joins_constant_only_as_padding),
