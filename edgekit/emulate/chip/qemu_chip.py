@@ -14,7 +14,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from edgekit.emulate.chip.chip import BOOT_SECONDS, EXIT, FAULT, ChipFaultError, Ending, Registers
@@ -57,13 +57,13 @@ class QemuChip:
         self._semihosting = board.emulator.semihosting
         self._image = image
         self._watched = watched
-        folder = tempfile.TemporaryDirectory()
-        self._folder = Path(folder.name)
+        self._closing = ExitStack()  # QEMU and its folder go when nobody holds the chip any more
+        weakref.finalize(self, self._closing.close)
+        self._running = self._closing.enter_context(ExitStack())
+        folder = self._closing.enter_context(tempfile.TemporaryDirectory(prefix="edgekit-"))
+        self._folder = Path(folder)
         self._firmware = self._folder / "firmware.elf"
         self._firmware.write_bytes(image.elf)
-        self._child: subprocess.Popen[bytes] | None = None
-        self._children: list[subprocess.Popen[bytes]] = []
-        weakref.finalize(self, _clean_up, folder, self._children)
         self._begun = 0  # lines of the count file before `rewind`
 
     def boot(self, seconds: float = BOOT_SECONDS) -> Ending:
@@ -155,7 +155,7 @@ class QemuChip:
 
     def _start_and_stop(self, where: Symbol, plugin: Path | None = None) -> str:
         """Start QEMU anew and stop at a function; the registers there."""
-        self._kill()
+        self._running.close()
         door = self._folder / "gdb"
         door.unlink(missing_ok=True)
         command = [
@@ -170,8 +170,7 @@ class QemuChip:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
             )
-        self._child = child
-        self._children.append(child)
+        self._running.callback(_end, child)
         self._gdb = Gdb(self._connect(door, child))
         stopped = self.resume({where.address})
         if stopped != where.address:
@@ -179,7 +178,7 @@ class QemuChip:
         return self._gdb.registers()
 
     def _connect(self, door: Path, child: subprocess.Popen[bytes]) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
+        connection = self._running.enter_context(socket.socket(socket.AF_UNIX))
         end = time.monotonic() + _STARTING_SECONDS
         while True:
             try:
@@ -198,12 +197,6 @@ class QemuChip:
             shared = for_host().with_flags("-shared", "-fPIC")
             shared.build([templates_dir() / _SOURCE], made)
         return made
-
-    def _kill(self) -> None:
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._children.remove(self._child)
 
     def _lines(self) -> list[str]:
         return _text(self._folder / "counts").splitlines()
@@ -236,11 +229,6 @@ def _text(path: Path) -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def _clean_up(
-    folder: tempfile.TemporaryDirectory[str], children: list[subprocess.Popen[bytes]]
-) -> None:
-    for child in children:
-        with suppress(OSError):
-            child.kill()
-            child.wait()
-    folder.cleanup()
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
