@@ -1,6 +1,6 @@
 """A generated C program on this computer: the same sources, hundreds of images a second.
 
-A program and its memory plan enter; a `HostProgram` leaves that answers sample after sample from a
+Its sources and memory plan enter; a `HostProgram` leaves that answers sample after sample from a
 process of its own. It is what whole test splits run through; a chip's emulator takes seconds for
 what it does in milliseconds, and both must give the same bits.
 """
@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from edgekit.emit.c_program import c_program
-from edgekit.emit.render import render
 from edgekit.emulate.samples import Sample, Values, each
 from edgekit.emulate.toolchain import for_host
 from edgekit.errors import VerificationError
 from edgekit.graph.ir import Graph, Tensor
-from edgekit.lower.program import Program
 from edgekit.plan.static_memory import StaticMemory
+from edgekit.resources import templates_dir
 
-_PREFIX = "ek_model"
+_MAIN = "host/main.c"
 _FAST = ("-O3", "-march=native")  # integer arithmetic: the bits do not depend on it
 
 
@@ -32,7 +30,7 @@ class HostProgram:
     """A running program.
 
     Attributes:
-        title: what it is and what compiled it.
+        title: of the compiler that made it.
     """
 
     def __init__(self, title: str, graph: Graph, child: subprocess.Popen[bytes]) -> None:
@@ -77,39 +75,36 @@ class HostProgram:
 
 
 @contextmanager
-def start(program: Program, memory: StaticMemory) -> Iterator[HostProgram]:
+def start(
+    sources: Mapping[str, bytes], graph: Graph, memory: StaticMemory
+) -> Iterator[HostProgram]:
     """Compile a program for this computer and start it; its process ends with the block.
+
+    Args:
+        sources: the C files of the network and its kernels, by name.
+        graph: what they compute.
+        memory: where inputs and outputs lie in the arena.
 
     Raises:
         MissingToolError: no compiler for this computer is installed.
     """
     toolchain = for_host().with_flags(*_FAST)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         binary = Path(folder) / "program"
-        sources = {**c_program(program, memory, _PREFIX), "main.c": _main(program, memory)}
-        for name, content in sources.items():
+        main = (templates_dir() / _MAIN).read_bytes()
+        for name, content in {**sources, "main.c": main}.items():
             (Path(folder) / name).write_bytes(content)
         toolchain.build(sorted(Path(folder).glob("*.c")), binary)
-        child = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [str(binary), *_places(graph, memory)]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            title = f"the C program on this computer ({toolchain.title})"
-            yield HostProgram(title, program.graph, child)
+            yield HostProgram(toolchain.title, graph, child)
         finally:
             child.kill()
             child.communicate()
 
 
-def _main(program: Program, memory: StaticMemory) -> bytes:
-    graph = program.graph
-
-    def places(names: Sequence[str]) -> list[tuple[int, int]]:
-        return [(memory.offsets[name], graph.tensors[name].size_bytes) for name in names]
-
-    values = {
-        "prefix": _PREFIX,
-        "header": f"{_PREFIX.removeprefix('ek_')}.h",
-        "arena_bytes": max(1, memory.arena_bytes),
-        "inputs": places(graph.inputs),
-        "outputs": places(graph.outputs),
-    }
-    return render("host/main.c", values)
+def _places(graph: Graph, memory: StaticMemory) -> Iterator[str]:
+    for side, names in (("in", graph.inputs), ("out", graph.outputs)):
+        for name in names:
+            yield from (side, str(memory.offsets[name]), str(graph.tensors[name].size_bytes))

@@ -99,4 +99,5 @@ def _compiled(
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         elf = Path(folder) / _ELF
         compile_bundle(sources, elf, toolchain)
-        return Firmware(board, program, memory, read_image(elf.read_bytes()), toolchain)
+        image = read_image(elf.read_bytes())
+    return Firmware(board, program, memory, c_program(program, memory), image, toolchain)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.backends import c
+from edgekit.emit.c_program import c_program
 from edgekit.emulate.chip import qemu_chip
 from edgekit.emulate.chip.firmware import Firmware
 from edgekit.emulate.chip.image import read_image
@@ -62,4 +63,6 @@ def firmware(
         pytest.skip(f"{compiler} for Arm is not installed (Debian: {_DEBIAN.get(compiler, '-')})")
     elf = folder / "self_test.elf"
     compile_bundle(folder, elf, toolchain)
-    return Firmware(deployment.board, program, memory, read_image(elf.read_bytes()), toolchain)
+    image = read_image(elf.read_bytes())
+    sources = c_program(program, memory)
+    return Firmware(deployment.board, program, memory, sources, image, toolchain)

@@ -69,7 +69,7 @@ def emulate(
         seen.add(sample)
         progress("run on the chip", done, len(first[0]))
     golden = reference_outputs(graph, model.golden_inputs)
-    with host_program.start(firmware.program, firmware.memory) as host:
+    with host_program.start(firmware.sources, graph, firmware.memory) as host:
         agreed = count(
             partial(reference_outputs, graph),
             host,

@@ -5,6 +5,7 @@ What a board's program was made from enters; a `Firmware` leaves, and for it a `
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,7 @@ class Firmware:
     Attributes:
         board: that it is for.
         program, memory: what it computes, and where.
+        sources: the C files of the network and its kernels, by name, without the board's.
         image: the linked ELF.
         toolchain: that made it.
     """
@@ -35,6 +37,7 @@ class Firmware:
     board: Board
     program: Program
     memory: StaticMemory
+    sources: Mapping[str, bytes]
     image: Image
     toolchain: Toolchain
 

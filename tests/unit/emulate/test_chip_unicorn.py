@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,13 +152,8 @@ def test_what_the_chip_refuses_is_found_in_its_layer(
 
 
 def test_a_firmware_of_another_program_is_noticed(made: Firmware) -> None:
-    shorter = Firmware(
-        made.board,
-        type(made.program)(made.program.graph, made.program.steps[:-2]),
-        made.memory,
-        made.image,
-        made.toolchain,
-    )
+    program = replace(made.program, steps=made.program.steps[:-2])
+    shorter = replace(made, program=program)
     with pytest.raises(VerificationError, match="calls in an inference"):
         Inferences(chip_for(shorter), shorter).run(samples(made)[0])
 
