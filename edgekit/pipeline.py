@@ -32,14 +32,13 @@ from edgekit.report.waterfall import waterfall
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
 from edgekit.stages.material import Material, gather
-from edgekit.stages.measure import accuracy_on, gate, known_answers
+from edgekit.stages.measure import GOLDEN_SAMPLES, accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
 from edgekit.stages.request import Built, Request, board_for
+from edgekit.stages.room import require_room
 from edgekit.stages.weights import export, weights
 
 __all__ = ["Built", "Request", "build"]
-
-_GOLDEN_SAMPLES = 16  # known answers that travel in the bundle
 
 
 @dataclass
@@ -65,6 +64,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
     backend, board = backends.get(request.target), board_for(request)
     material = gather(request, progress)
     spec = resolve(request, material)
+    if spec is not None:
+        require_room(request, spec, board)
     name = entry_name(request, spec)
     notices: list[str] = []
     with claim(request.output or Path("build") / f"{name}_{backend.name}") as place:
@@ -91,7 +92,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 board=board,
                 preprocessing=integer.contract,
                 labels=None if request.embedding else material.labels,
-                golden=known.first(_GOLDEN_SAMPLES),
+                golden=known.first(GOLDEN_SAMPLES),
                 arena=arena,
                 provenance={
                     "model": dict(entry.described),

@@ -16,18 +16,25 @@ import numpy as np
 
 from edgekit import __version__
 from edgekit.backends.base import Deployment, ends_table, golden_files, shared_files
-from edgekit.backends.firmware import class_names, ends, pixel_table, self_test_bytes
+from edgekit.backends.firmware import (
+    class_names,
+    ends,
+    foreseen_test_bytes,
+    pixel_table,
+    self_test_bytes,
+)
 from edgekit.emit.c_program import c_program
 from edgekit.emit.render import render
 from edgekit.emulate import toolchain
 from edgekit.emulate.firmware import Sizes, compiled_sizes
 from edgekit.emulate.toolchain import Toolchain
 from edgekit.errors import MissingToolError
+from edgekit.graph.ir import Graph
 from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
 from edgekit.plan.fit import Fit, judge_program
-from edgekit.plan.static_memory import StaticMemory, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
 from edgekit.resources import templates_dir
 
 # Set apart for the stack; emulation shows how much of it is used.
@@ -105,7 +112,7 @@ class C:
                 "activations_bytes": deployment.arena.activations_bytes,
                 "peak_node": deployment.arena.peak_node,
                 "weights_bytes": program.weights_bytes,
-                "code_bytes": sizes.code_bytes if sizes else _estimated_code_bytes(program),
+                "code_bytes": sizes.code_bytes if sizes else _estimated_code(program)[1],
                 "code_is_measured": sizes is not None,
                 "stack_bytes": STACK_BYTES,
                 "predicted": False,
@@ -139,20 +146,41 @@ def sources(deployment: Deployment) -> dict[str, bytes]:
 
 def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
     """The verdict on the board's memory, by what was compiled or, without, by an estimate."""
-    program = _program(deployment)
-    code = ("code (estimate)", _estimated_code_bytes(program))
+    program, stack_bytes = _program(deployment), STACK_BYTES
+    code = _estimated_code(program)
     if sizes is not None:
         # The linker counts the layers' parameters with the weights; here they are code.
         structs = sizes.weights_bytes - program.weights_bytes
-        code = ("code", sizes.code_bytes + structs)
+        code, stack_bytes = (
+            ("code", sizes.code_bytes + structs),
+            STACK_BYTES + sizes.variables_bytes,
+        )
     return judge_program(
         deployment.board,
         deployment.graph,
         deployment.arena,
-        stack_bytes=STACK_BYTES + (sizes.variables_bytes if sizes else 0),
+        stack_bytes=stack_bytes,
         weights_bytes=program.weights_bytes,
         code=code,
         test_bytes=self_test_bytes(deployment.golden),
+    )
+
+
+def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
+    """The same for a network of which only shapes and types are known.
+
+    Raises:
+        UnsupportedError: names the first op that no kernel computes.
+    """
+    program = lower(graph)
+    return judge_program(
+        board,
+        graph,
+        arena_plan(program, plan_memory(program)),
+        stack_bytes=STACK_BYTES,
+        weights_bytes=program.weights_bytes,
+        code=_estimated_code(program),
+        test_bytes=foreseen_test_bytes(graph, golden_count),
     )
 
 
@@ -177,8 +205,8 @@ def _compiled(deployment: Deployment) -> Compiled:
     return Compiled(compiled_sizes(sources(deployment), chosen), chosen)
 
 
-def _estimated_code_bytes(program: Program) -> int:
-    return _BASE_CODE_BYTES + _KERNEL_CODE_BYTES * len(program.kernel_names)
+def _estimated_code(program: Program) -> tuple[str, int]:
+    return "code (estimate)", _BASE_CODE_BYTES + _KERNEL_CODE_BYTES * len(program.kernel_names)
 
 
 def _emulator(board: Board) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.backends.base import Deployment, Golden, Values
 from edgekit.emit.c_program import c_type
 from edgekit.emit.text import plain
-from edgekit.graph.ir import DType, Quantization, Tensor
+from edgekit.graph.ir import DType, Graph, Quantization, Tensor
 
 # Golden vectors are linked into the firmware: as many as fit here, at least one.
 _SELF_TEST_BYTES = 64 * 1024
@@ -60,13 +60,23 @@ def ends(deployment: Deployment) -> tuple[list[End], list[End]]:
 def self_test_vectors(golden: Golden) -> Golden:
     """As many golden vectors as the firmware can hold, at least one."""
     each = sum(values[0].nbytes for values in (*golden.inputs, *golden.outputs))
-    return golden.first(max(1, _SELF_TEST_BYTES // each))
+    return golden.first(_vectors(each))
+
+
+def _vectors(each_bytes: int) -> int:
+    return max(1, _SELF_TEST_BYTES // each_bytes)
 
 
 def self_test_bytes(golden: Golden) -> int:
     """What those take in flash."""
     linked = self_test_vectors(golden)
     return sum(values.nbytes for values in (*linked.inputs, *linked.outputs))
+
+
+def foreseen_test_bytes(graph: Graph, count: int) -> int:
+    """The same for a network of which only the shapes are known, with so many golden vectors."""
+    each = sum(graph.tensors[name].size_bytes for name in (*graph.inputs, *graph.outputs))
+    return each * min(count, _vectors(each))
 
 
 def pixel_table(deployment: Deployment) -> Values | None:

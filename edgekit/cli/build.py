@@ -31,6 +31,7 @@ Examples:
   edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
       --target coral
   edgekit build --model keywords_int8.tflite --target tflm
+  edgekit build --model keywords_int8.tflite --target c --board nucleo_f446re
 """
 )
 @click.argument("arch", required=False)
@@ -39,7 +40,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="A ready .onnx (float32) or .tflite (int8) instead of an architecture.",
 )
-@click.option("--target", required=True, help="What to build for: coral, rpi or tflm.")
+@click.option("--target", required=True, help="What to build for: coral, rpi, tflm or c.")
 @click.option("--board", help="Which board; the target's usual one if not given.")
 @click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier.")
 @click.option("--rho", type=float, default=1.0, show_default=True, help="Resolution multiplier.")

@@ -1,4 +1,4 @@
-"""`edgekit plan`: the memory a model needs in TFLite Micro, before anything is flashed."""
+"""`edgekit plan`: the memory a model needs on a microcontroller, before anything is flashed."""
 
 from __future__ import annotations
 
@@ -21,39 +21,81 @@ Examples:
   edgekit plan model_int8.tflite
   edgekit plan build/mobilenet_v1_0.25_96_tflm --svg memory.svg
   edgekit plan model_int8.tflite --board nucleo_f446re --json
+  edgekit plan model_int8.tflite --target c --board nucleo_f446re
 
 \b
-"As it is" is the arena of this very file; "planned" is the arena once edgekit has written the model
-with an offline memory plan, as in its bundles. Exit code 5 if it does not fit the board.
+In TFLite Micro, "as it is" is the arena of this very file; "planned" is the arena once edgekit has
+written the model with an offline memory plan, as in its bundles. A C program has one arena only.
+Exit code 5 if it does not fit the board.
 """
 )
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--board", "board_id", help="Does it fit this board? See `edgekit boards`.")
+@click.option(
+    "--target",
+    type=click.Choice(["tflm", "c"]),
+    help="TFLite Micro, or a generated C program. Default: the bundle's, the board's, or tflm.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 @click.option(
     "--svg", "picture", type=click.Path(path_type=Path), help="Draw the planned arena to this file."
 )
-def plan(model: Path, board_id: str | None, as_json: bool, picture: Path | None) -> None:
-    """Show how much RAM MODEL, a .tflite file or a bundle, needs in TFLite Micro: the arena for
-    each kernel library, the operator and the tensors at its peak, and whether a board has room.
+def plan(
+    model: Path, board_id: str | None, target: str | None, as_json: bool, picture: Path | None
+) -> None:
+    """Show how much RAM MODEL, a .tflite file or a bundle, needs in TFLite Micro or as a C program:
+    the arena, the operator and the tensors at its peak, and whether a board has room.
     """
     from edgekit.plan import boards
-    from edgekit.report.memory import fit_on, memory_report, memory_text
 
-    opened, own_board = _bundle(model) if model.is_dir() else (_file(model), None)
-    chosen = board_id or own_board
+    opened, own_target, own_board = _bundle(model) if model.is_dir() else (_file(model), None, None)
+    chosen = board_id or (own_board if target in (None, own_target) else None)
     board = boards.load(chosen) if chosen else None
-    report = memory_report(opened, board)
+    if board and board_id and target is None:
+        known = [own_target] if own_target in board.backends else list(board.backends)
+        target = next((name for name in known if name in ("tflm", "c")), None)
+    show = _show_program if (target or own_target) == "c" else _show_interpreted
+    show(opened, board, as_json, picture)
+
+
+def _show_interpreted(
+    model: Model, board: Board | None, as_json: bool, picture: Path | None
+) -> None:
+    """In TFLite Micro."""
+    from edgekit.report.memory import fit_on, memory_report, memory_text, pictured
+
+    report = memory_report(model, board)
     click.echo(json.dumps(report, indent=2) if as_json else memory_text(report))
     if picture:
-        _draw(opened, board, picture)
-    if board and not opened.has_kernels:
+        _write(pictured(model, board), picture)
+    if board and not model.has_kernels:
         raise UnsupportedError(
-            f"TFLite Micro has no kernels for the uint8 operators of {opened.name}.",
+            f"TFLite Micro has no kernels for the uint8 operators of {model.name}.",
             hint="Take an int8 model; this one runs on LiteRT and the Edge TPU.",
         )
     if board:
-        fit_on(opened, board).require()
+        fit_on(model, board).require()
+
+
+def _show_program(model: Model, board: Board | None, as_json: bool, picture: Path | None) -> None:
+    """As a generated C program."""
+    from edgekit.backends.c import foresee
+    from edgekit.lower.lowering import lower
+    from edgekit.plan.static_memory import arena_plan, plan_memory
+    from edgekit.report.program_memory import program_report, program_text
+    from edgekit.report.waterfall import waterfall
+
+    program = lower(model.graph)
+    memory = plan_memory(program)
+    fit = foresee(board, model.graph, golden_count=0) if board else None
+    report = program_report(model, program, memory, fit)
+    click.echo(json.dumps(report, indent=2) if as_json else program_text(report))
+    if picture:
+        region = board.arena_region if board else None
+        plan, ram_bytes = arena_plan(program, memory), region.bytes if region else None
+        _write(waterfall(model.graph, plan, title=model.name, ram_bytes=ram_bytes), picture)
+    if fit:
+        fit.require()
 
 
 def _file(path: Path) -> Model:
@@ -66,14 +108,15 @@ def _file(path: Path) -> Model:
     return _model(path.name, data)
 
 
-def _bundle(path: Path) -> tuple[Model, str | None]:
-    """The bundle's model and, if it is for TFLite Micro, its board."""
+def _bundle(path: Path) -> tuple[Model, str | None, str | None]:
+    """The bundle's model and, if it is for a microcontroller, its target and board."""
     from edgekit.cli.deployed import open_bundle
 
     deployed = open_bundle(path)
-    return _model(path.name, deployed.tflite), (
-        deployed.board if deployed.target == "tflm" else None
-    )
+    model = _model(path.name, deployed.tflite)
+    if deployed.target not in ("tflm", "c"):
+        return model, None, None
+    return model, deployed.target, deployed.board
 
 
 def _model(name: str, data: bytes) -> Model:
@@ -83,10 +126,8 @@ def _model(name: str, data: bytes) -> Model:
     return Model(name, read(data), len(data), read_offsets(data))
 
 
-def _draw(model: Model, board: Board | None, path: Path) -> None:
-    from edgekit.report.memory import pictured
-
+def _write(drawing: str, path: Path) -> None:
     try:
-        path.write_text(pictured(model, board), encoding="utf-8")
+        path.write_text(drawing, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {error.strerror}.") from error

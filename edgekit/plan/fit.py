@@ -76,8 +76,11 @@ class Fit:
         """Whether every region has room."""
         return all(region.free_bytes >= 0 for region in self.regions)
 
-    def require(self) -> None:
+    def require(self, smaller: tuple[str, ...] = ()) -> None:
         """Nothing if it fits.
+
+        Args:
+            smaller: options that were found to make it fit, where that was looked for.
 
         Raises:
             DoesNotFitError: names the region, the missing bytes and the heaviest tensors.
@@ -97,7 +100,7 @@ class Fit:
         peak = f" The peak is at '{short_name(self.peak_node)}'." if "ram" in kinds else ""
         raise DoesNotFitError(
             f"The model does not fit {self.board}: it lacks {missing}.",
-            hint=f"{_roomier_text(self.roomier)} Heaviest tensors, in bytes: {weighty}.{peak}",
+            hint=f"{_remedy(smaller, self.roomier)} Heaviest tensors, in bytes: {weighty}.{peak}",
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -190,10 +193,11 @@ def _roomier(board: Board, target: str, regions: Iterable[RegionFit]) -> tuple[s
     return tuple(name for name in found if name != board.id)
 
 
-def _roomier_text(names: tuple[str, ...]) -> str:
-    if not names:
-        return "No board of this target has room: take a smaller alpha or rho."
-    return f"Take a smaller alpha or rho, or a board that has room: {', '.join(names)}."
+def _remedy(smaller: tuple[str, ...], roomier: tuple[str, ...]) -> str:
+    ways = f"What would fit: {', or '.join(smaller)}" if smaller else "Take a smaller alpha or rho"
+    if roomier:
+        return f"{ways}, or a board that has room: {', '.join(roomier)}."
+    return f"No board of this target has room. {ways}."
 
 
 def _region(name: str, kind: str, capacity: int, items: dict[str, int]) -> RegionFit:

@@ -93,7 +93,7 @@ def memory_report(model: Model, board: Board | None) -> dict[str, Any]:
         "operators": len(model.graph.nodes),
         "file_bytes": model.file_bytes,
         "is_planned": bool(model.offsets),
-        "peak": _peak(model.graph, plan),
+        "peak": peak_of(model.graph, plan),
         "arena": [
             {
                 "build": key,
@@ -128,7 +128,8 @@ def pictured(model: Model, board: Board | None) -> str:
     )
 
 
-def _peak(graph: Graph, plan: ArenaPlan) -> dict[str, Any]:
+def peak_of(graph: Graph, plan: ArenaPlan) -> dict[str, Any]:
+    """The operator during which most bytes are alive, and what holds them."""
     step = next((i for i, n in enumerate(graph.nodes, 1) if n.name == plan.peak_node), 0)
     alive = [buffer for buffer in plan.buffers if buffer.first <= step <= buffer.last]
     return {
@@ -175,7 +176,7 @@ def _ram(board: Board) -> tuple[int, str]:
 
 def memory_text(report: Plain) -> str:
     """The same for a person."""
-    blocks = [_head(report), _arenas(report["arena"])]
+    blocks = [head_lines(report), _arenas(report["arena"])]
     if report["board"]:
         blocks.append(_verdict(report["board"]))
     fitting = ", ".join(report["fits_on"]) or "none that edgekit knows"
@@ -186,7 +187,8 @@ def memory_text(report: Plain) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def _head(report: Plain) -> list[str]:
+def head_lines(report: Plain) -> list[str]:
+    """The model, and what stands at its peak."""
     peak = report["peak"]
     by = ", which brings its own memory plan" if report["is_planned"] else ""
     operator = f"operator {peak['step']}, {peak['op']} '{short_name(peak['node'])}'"
@@ -217,12 +219,17 @@ def _arenas(rows: Sequence[Plain]) -> list[str]:
 
 def _verdict(board: Plain) -> list[str]:
     fit = board["fit"]
-    lines = [f"{board['name']}: {'fits' if fit['fits'] else 'does not fit'}"]
+    return [*fit_lines(fit), *_remedies(board)]
+
+
+def fit_lines(fit: Plain) -> list[str]:
+    """The verdict on a board's RAM and flash."""
+    lines = [f"{fit['board']}: {'fits' if fit['fits'] else 'does not fit'}"]
     for kind, region in fit["regions"].items():
         used, capacity, free = (region[f"{k}_bytes"] for k in ("used", "capacity", "free"))
         left = f"{free:,} free" if free >= 0 else f"{-free:,} missing"
         lines.append(f"  {kind:<6}{used:>12,} of {capacity:,} bytes, {left}")
-    return [*lines, *_remedies(board)]
+    return lines
 
 
 def _remedies(board: Plain) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from edgekit.convert.tflite_options import OPS_BY_CODE
 from edgekit.graph.ops import TFLITE_NAMES, Op
 from edgekit.graph.reference import DEFINITIONS
+from edgekit.lower.lowering import LOWERINGS
 from edgekit.plan.constraints import OP_RULES
 from edgekit.plan.in_place import COPIES, ELEMENT_WISE
 from edgekit.plan.tflm_kernels import KERNELS
@@ -20,8 +21,8 @@ def op_table() -> str:
     """One row an operation that edgekit computes, then those it only judges."""
     kinds = {name: kind for kind, name in TFLITE_NAMES.items()}
     lines = [
-        "| operation | edgekit | TFLite Micro | works in place | LiteRT | Edge TPU |",
-        "|---|---|---|---|---|---|",
+        "| operation | edgekit | TFLite Micro | works in place | C | LiteRT | Edge TPU |",
+        "|---|---|---|---|---|---|---|",
         *(_row(name, kinds[name]) for name in sorted(kinds)),
         *(_judged(name) for name in sorted(set(OP_RULES) - set(kinds))),
     ]
@@ -35,6 +36,7 @@ def _row(name: str, kind: type[Op]) -> str:
         "reads, computes, writes" if known else _NO,
         _YES if kind in KERNELS else _NO,
         _YES if kind in (*ELEMENT_WISE, *COPIES) else _NO,
+        _YES if kind in LOWERINGS else _NO,
         _YES,
         _edge_tpu(name),
     )
@@ -42,7 +44,7 @@ def _row(name: str, kind: type[Op]) -> str:
 
 
 def _judged(name: str) -> str:
-    return f"| {name} | judges |  |  |  | {_edge_tpu(name)} |"
+    return f"| {name} | judges |  |  |  |  | {_edge_tpu(name)} |"
 
 
 def _edge_tpu(name: str) -> str:

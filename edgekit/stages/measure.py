@@ -25,6 +25,7 @@ from edgekit.stages.integer import Integer
 from edgekit.stages.material import Material, Samples
 from edgekit.stages.request import Request
 
+GOLDEN_SAMPLES = 16  # known answers that travel in the bundle
 # Samples compared with TFLite Micro, whose reference kernels do some 10^9 MACs a second: fewer
 # where a network is large, so that the comparison ends within seconds.
 _VERIFIED_SAMPLES, _VERIFIED_MACS = 200, 4_000_000_000

@@ -8,12 +8,10 @@
 
 /* Whether the program ends with an exit code; a chip without a debugger would stop there. */
 #define EK_SEMIHOSTING {{ 1 if board.emulator and board.emulator.semihosting else 0 }}
-{% for part in ("chip", "uart") %}
+{% for part in ("chip", "uart") if facts[part] %}
 
 {% for key, value in facts[part].items() %}
 #define EK_{{ part | upper }}_{{ key | upper }} {{ value }}u
-{% else %}
-/* The {{ part }} needs no figures. */
 {% endfor %}
 {% endfor %}
 

@@ -3,20 +3,19 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
 {% for array in constants %}
+
 {% if array.comment %}
 /* {{ array.comment }} */
 {% endif %}
 {{ "" if array.is_operand else "static " }}const _Alignas({{ array.alignment }}) {{ array.c_type }} {{ array.name }}[{{ array.elements }}] = {
 {{ array.text }}};
-
 {% endfor %}
 {% for item in parameters %}
+
 const {{ item.struct }} {{ item.name }} = {
 {% for field, value in item.fields %}
     .{{ field }} = {{ value }},
 {% endfor %}
 };
-
 {% endfor %}

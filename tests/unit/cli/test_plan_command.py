@@ -126,3 +126,25 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         invoke(plan, path, "--board", "nothing")
     with pytest.raises(OutputError, match="Cannot write"):
         invoke(plan, path, "--svg", tmp_path / "absent" / "memory.svg")
+
+
+def test_a_c_program_has_one_arena_and_the_board_has_the_last_word(tmp_path: Path) -> None:
+    path = saved(tmp_path, convnet())
+    report = json.loads(invoke(plan, str(path), "--board", "mps2_an386", "--json").output)
+    assert report["target"] == "c"  # all that this board takes
+    assert report["arena_bytes"] == report["bound_bytes"] == 1536
+    assert report["peak"]["bytes"] <= report["arena_bytes"]
+    assert report["fit"]["fits"]
+    assert sum(report["fit"]["regions"]["ram"]["items"].values()) == 1536 + 4096
+    drawing = tmp_path / "memory.svg"
+    said = invoke(plan, str(path), "--target", "c", "--svg", str(drawing)).output
+    assert "As a C program: arena 1,536 bytes (no plan needs less)" in said
+    assert "structures" not in drawing.read_text()
+
+
+def test_a_board_of_both_kinds_is_planned_for_the_target_named(tmp_path: Path) -> None:
+    path = saved(tmp_path, convnet())
+    board = ("--board", "nucleo_f446re", "--json")
+    assert "target" not in json.loads(invoke(plan, str(path), *board).output)
+    named = json.loads(invoke(plan, str(path), *board, "--target", "c").output)
+    assert named["fit"]["board"] == "ST Nucleo-F446RE"

@@ -39,7 +39,12 @@ def test_every_shipped_board_loads_under_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "default"),
-    [("coral", "coral_usb"), ("rpi", "raspberry_pi_4"), ("tflm", "arduino_nano_33_ble")],
+    [
+        ("coral", "coral_usb"),
+        ("rpi", "raspberry_pi_4"),
+        ("tflm", "arduino_nano_33_ble"),
+        ("c", "mps2_an386"),
+    ],
 )
 def test_default_board_of_each_backend_comes_first(backend: str, default: str) -> None:
     assert boards.default_for(backend).id == default
@@ -86,6 +91,62 @@ def test_faults_name_the_file_and_the_key(
 ) -> None:
     with pytest.raises(InputError, match=message):
         read(tmp_path, GOOD.replace(*change))
+
+
+C_BOARD = """
+id = "toy"
+name = "Toy"
+backends = ["c"]
+core = "cortex-m4"
+clock_hz = 1_000_000
+datasheet = "https://example.org/toy.pdf"
+[[memory]]
+name = "flash"
+kind = "flash"
+bytes = 100
+base = 0
+[[memory]]
+name = "ram"
+kind = "ram"
+bytes = 10
+base = 0x2000_0000
+[chip]
+kind = "stm32f4"
+pll_multiplier = 336
+[uart]
+kind = "cmsdk"
+base = 0x4000_4000
+clock_hz = 1_000_000
+"""
+
+
+def test_a_board_for_c_says_where_its_memory_lies_and_how_it_starts(tmp_path: Path) -> None:
+    board = read(tmp_path, C_BOARD)
+    assert board.chip is not None and board.chip.kind == "stm32f4"
+    assert board.uart is not None and board.uart.baud == 115_200
+    for part in (
+        "base = 0\n",
+        "base = 0x2000_0000",
+        '[chip]\nkind = "stm32f4"\npll_multiplier = 336',
+    ):
+        with pytest.raises(InputError, match=r"needs \[chip\], \[uart\], and a base"):
+            read(tmp_path, C_BOARD.replace(part, ""))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"stm32f4"', '"stm32f1"'), "key 'chip'.*'stm32f1'"),
+        (("pll_multiplier", "multiplier"), "chip.stm32f4.*multiplier"),
+        (('kind = "cmsdk"', 'kind = "pl011"'), "key 'uart.pl011.tx_pin' is missing"),
+        (("0x4000_4000", "0x1_0000_0000"), "uart.cmsdk.base"),
+    ],
+)
+def test_kinds_of_chips_and_serial_ports_have_keys_of_their_own(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, C_BOARD.replace(*change))
 
 
 def test_missing_file_is_an_input_error(tmp_path: Path) -> None:

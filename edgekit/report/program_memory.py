@@ -1,0 +1,54 @@
+"""What memory a model needs as a generated C program: what `plan` prints for the target c.
+
+A model, its program and perhaps a verdict enter; plain values for scripts leave, and from those the
+text a person reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.lower.program import Program
+from edgekit.plan.fit import Fit
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.report.memory import Model, Plain, fit_lines, head_lines, peak_of
+
+
+def program_report(
+    model: Model, program: Program, memory: StaticMemory, fit: Fit | None
+) -> dict[str, Any]:
+    """Plain values.
+
+    Args:
+        fit: the verdict on a board; None without one.
+    """
+    return {
+        "model": model.name,
+        "target": "c",
+        "operators": len(model.graph.nodes),
+        "file_bytes": model.file_bytes,
+        "is_planned": False,
+        "peak": peak_of(model.graph, arena_plan(program, memory)),
+        "arena_bytes": memory.arena_bytes,
+        "bound_bytes": memory.bound_bytes,
+        "weights_bytes": program.weights_bytes,
+        "kernels": list(program.kernel_names),
+        "fit": fit.to_json() if fit else None,
+        "roomier": list(fit.roomier) if fit else None,
+    }
+
+
+def program_text(report: Plain) -> str:
+    """The same for a person."""
+    above = report["arena_bytes"] - report["bound_bytes"]
+    best = "no plan needs less" if not above else f"{above:,} above the most that is alive at once"
+    blocks = [
+        head_lines(report),
+        [
+            f"As a C program: arena {report['arena_bytes']:,} bytes ({best}), "
+            f"weights {report['weights_bytes']:,} bytes, {len(report['kernels'])} kernels"
+        ],
+    ]
+    if report["fit"]:
+        blocks.append(fit_lines(report["fit"]))
+    return "\n\n".join("\n".join(block) for block in blocks)
