@@ -22,6 +22,7 @@ from edgekit.plan.boards import Board
 
 _PAINTS = (0xA5, 0x5A)  # by turns: a value may happen to equal one of them
 _STACK_BYTES = 64 << 10  # painted below the stack pointer, at most
+_GUARD_BYTES = 4 << 10  # behind the firmware's variables, where nothing may be written
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ class Inferences:
 
     def __init__(self, chip: Chip, firmware: Firmware) -> None:
         self._chip = chip
+        self._board = firmware.board
         self._image = firmware.image
         self._program = firmware.program
         self._memory = firmware.memory
@@ -187,7 +189,7 @@ class Inferences:
         return max([int(written[-1]) + 1 if written.size else 0, *inputs])
 
     def _others(self) -> Iterator[tuple[int, int]]:
-        """(address, bytes) of the firmware's variables: none of them is a kernel's to write."""
+        """(address, bytes) of the firmware's variables, and behind them: no kernel's to write."""
         end = self._arena + self._memory.arena_bytes
         for piece in self._image.pieces:
             if piece.load_address == piece.address and piece.data:
@@ -200,6 +202,22 @@ class Inferences:
                 yield end, last - end
             else:
                 yield first, last - first
+        yield from self._free()
+
+    def _free(self) -> Iterator[tuple[int, int]]:
+        """(address, bytes) of the RAM that nothing was given, as far as it is looked at."""
+        for region in self._board.memory:
+            if region.kind == "ram" and region.base is not None:
+                end = region.base + region.bytes
+                taken = (
+                    piece.address + piece.size_bytes
+                    for piece in self._image.pieces
+                    if region.base <= piece.address < end
+                )
+                first = max(taken, default=end)
+                if first <= self._below_stack:
+                    continue  # a stack that grows down from the top of RAM is painted
+                yield first, min(_GUARD_BYTES, end - first)
 
     def _require_same(self, address: int, old: bytes, new: bytes) -> None:
         changed = np.flatnonzero(np.frombuffer(old, np.uint8) != np.frombuffer(new, np.uint8))
