@@ -67,7 +67,7 @@ class Deployment:
         preprocessing: with the input's scale and zero point; None if the inputs are no pictures.
         labels: one a class of the first output; None if nobody named them, or there are none.
         golden: vectors for the self tests on the device.
-        arena: TFLite Micro's arena, as predicted for the board.
+        arena: TFLite Micro's arena, as predicted for the board; for the target c the program's own.
         provenance: where everything came from, plain values.
 
     Raises:

@@ -123,6 +123,7 @@ class C:
                 "flags": " ".join(compiled.toolchain.flags) if compiled.toolchain else None,
                 "reason": compiled.reason or None,
                 "sizes": asdict(sizes) if sizes else None,
+                "was_run": False,  # `edgekit emulate` does that
                 "emulator": _emulator(deployment.board),
             },
             "fit": fit(deployment, sizes).to_json(),

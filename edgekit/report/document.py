@@ -54,7 +54,7 @@ def document(
         described: the "model" section.
         accuracy: None without labelled pictures.
         fidelity_db: SQNR of the outputs before softmax; None without a float network.
-        sections: what the backend adds, by section ("edgetpu", ...).
+        sections: what the backend adds or knows better, by section ("edgetpu", "memory", ...).
         verified: what the comparison with TFLite Micro's interpreter said.
         origin: where the weights came from.
         seconds: by stage.

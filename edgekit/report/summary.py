@@ -51,6 +51,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     if report.get("edgetpu"):
         yield "Edge TPU", _edgetpu(report["edgetpu"])
     yield from _memory(report["memory"])
+    if report.get("firmware"):
+        yield "firmware", _firmware(report["firmware"])
     stages = report["seconds"]
     yield (
         "seconds",
@@ -129,11 +131,20 @@ def _edgetpu(edgetpu: Report) -> Text:
 
 
 def _memory(memory: Report) -> Iterator[tuple[str, str]]:
-    yield (
-        "memory",
-        f"arena {memory['arena_bytes']:,} bytes (predicted), "
-        f"weights {memory['weights_bytes']:,} bytes",
-    )
+    predicted = " (predicted)" if memory["predicted"] else ""
+    said = f"arena {memory['arena_bytes']:,} bytes{predicted}"
+    said += f", weights {memory['weights_bytes']:,} bytes"
+    if "code_bytes" in memory:
+        measured = "" if memory["code_is_measured"] else " (estimate)"
+        said += f", code {memory['code_bytes']:,} bytes{measured}"
+    yield "memory", said
+
+
+def _firmware(firmware: Report) -> Text:
+    if not firmware["compiled"]:
+        return Text(f"not compiled: {firmware['reason']}", style="yellow")
+    emulator = firmware["emulator"] or "none known"
+    return Text(f"compiled with {firmware['compiler']}, not run; emulator of the board: {emulator}")
 
 
 def _per_class(report: Report) -> Iterator[RenderableType]:

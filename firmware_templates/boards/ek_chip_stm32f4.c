@@ -1,5 +1,5 @@
-/* STM32F4: the PLL makes EK_CHIP_PLL_MULTIPLIER / 2 MHz of the 16 MHz internal oscillator.
- * Source: RM0090 and RM0390, PWR, FLASH and RCC. */
+/* STM32F4: the PLL makes EK_CHIP_PLL_MULTIPLIER / 2 MHz of the 16 MHz internal oscillator. The voltage
+ * scale that this takes is the one after a reset. Source: RM0090 and RM0390, PWR, FLASH and RCC. */
 #include "board.h"
 #include "ek_chip.h"
 
@@ -18,7 +18,6 @@
 uint32_t ek_chip_start(void) {
   RCC_APB1ENR |= 1u << 28; /* clock of PWR */
   (void)RCC_APB1ENR;       /* takes effect after a read */
-  PWR_CR |= 3u << 14;      /* voltage scale 1 */
   /* 16 MHz / 16 * N / 2; the 48 MHz output, unused, gets the largest divider. */
   RCC_PLLCFGR = 15u << 24 | (uint32_t)EK_CHIP_PLL_MULTIPLIER << 6 | 16u;
   RCC_CR |= PLL_ON;

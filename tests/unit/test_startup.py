@@ -21,7 +21,12 @@ HEAVY = {
     "jinja2",
     "PIL",
 }
-TORCH_ROOMS = {"edgekit.models.module", "edgekit.convert.torch_onnx", "edgekit.compress.prune"}
+TORCH_ROOMS = {
+    "edgekit.models.module",
+    "edgekit.models.modules",
+    "edgekit.convert.torch_onnx",
+    "edgekit.compress.prune",
+}
 BLOCK = (
     f"import sys; sys.modules.update(dict.fromkeys({[m for x in MODULES.values() for m in x]}))\n"
 )
