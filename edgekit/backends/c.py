@@ -85,6 +85,10 @@ class C:
     name = "c"
     additions: Mapping[str, str] = {}
 
+    def suited(self, graph: Graph) -> Graph:
+        """As it is."""
+        return graph
+
     def check(self, deployment: Deployment) -> None:
         """Nothing if every op has a kernel, and the program fits the board.
 
