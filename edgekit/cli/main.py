@@ -25,6 +25,7 @@ _COMMANDS = {
     "scale": ("edgekit.cli.scale", "Scale EfficientNet by a compound coefficient."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),
+    "bench": ("edgekit.cli.bench", "Count what a model's C program takes of a board."),
     "predict": ("edgekit.cli.predict", "Classify pictures with a bundle."),
     "compare-kernels": ("edgekit.cli.compare_kernels", "One model under every host engine."),
     "plan": ("edgekit.cli.plan", "Show the RAM a model needs in TFLite Micro."),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.emulate.answers import answering
+from edgekit.emulate.answers import Answer, answering
 from edgekit.emulate.engine import Engine
 from edgekit.emulate.samples import Values
 from edgekit.graph.ir import Graph
@@ -78,14 +78,35 @@ def agreement(
         MissingToolError: the engine is not installed.
         UnsupportedError: it refuses the model.
     """
-    found = Agreement()
     with (
         answering(engine, graph, tflite, arena_bytes) as engine_answer,
         answering(None, graph, tflite) as reference,
     ):
-        for inputs, targets in batches:
-            found += _of_batch(reference(inputs), engine_answer(inputs), targets)
-            progress(f"run {engine.title}", found.samples, total)
+        return count(reference, engine_answer, batches, total, f"run {engine.title}", progress)
+
+
+def count(
+    reference: Answer,
+    other: Answer,
+    batches: Iterable[Batch],
+    total: int,
+    described: str,
+    progress: Progress = silent,
+) -> Agreement:
+    """Give every batch to both and count where they agree.
+
+    Args:
+        reference: edgekit's arithmetic.
+        other: the engine.
+        batches: the samples.
+        total: how many there are, for `progress`.
+        described: what is done, for `progress`.
+        progress: told the samples done.
+    """
+    found = Agreement()
+    for inputs, targets in batches:
+        found += _of_batch(reference(inputs), other(inputs), targets)
+        progress(described, found.samples, total)
     return found
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from edgekit.convert.tflite_writer import write
 from edgekit.emulate.difference import Difference
@@ -24,6 +24,18 @@ from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph
 from edgekit.graph.ops import Dequantize
 from edgekit.progress import Progress, silent
+
+
+class Named(Protocol):
+    """What an engine is called: on the command line, and for people."""
+
+    @property
+    def value(self) -> str:
+        """For scripts."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,7 @@ class Outcome:
         error: why it did not run, if it did not.
     """
 
-    engine: Engine
+    engine: Named
     version: str = ""
     layers: tuple[Difference | None, ...] = ()
     outputs: tuple[Difference, ...] = ()

@@ -2,7 +2,7 @@
 
 The graph and file of a bundle, its golden vectors and samples enter; an `Emulation` leaves. What
 must be equal to the bit and is not is a fault: the golden vectors of any bundle, and all that
-TFLite Micro computes. That LiteRT differs is its nature, and only told.
+TFLite Micro or a C program computes. That LiteRT differs is its nature, and only told.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.emulate.agreement import Agreement, Batch, agreement
-from edgekit.emulate.compare import Outcome, compare, is_integer, layers_of, ranks
+from edgekit.emulate.chip.chip_run import ChipRun
+from edgekit.emulate.compare import Named, Outcome, compare, is_integer, layers_of, ranks
 from edgekit.emulate.difference import Difference
 from edgekit.emulate.engine import Engine
 from edgekit.emulate.host_arena import HostArena, try_host_arena
@@ -49,15 +50,17 @@ class Emulation:
         layer_samples: how many those were.
         agreement: the same for the outputs of all samples.
         arena: the trial of the predicted arena; None but for TFLite Micro.
+        chip: what an emulated chip showed besides; None but for C programs.
     """
 
     graph: Graph
-    engine: Engine
+    engine: Named
     golden: Difference
     outcome: Outcome
     layer_samples: int
     agreement: Agreement
     arena: HostArena | None
+    chip: ChipRun | None = None
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -70,7 +73,9 @@ class Emulation:
                 f"{self.golden.differing:,} of {self.golden.elements:,} values of the golden "
                 "outputs are not what edgekit's arithmetic gives."
             )
-        if self.engine is not Engine.TFLM:
+        if self.chip is not None:
+            yield from self.chip.faults
+        elif self.engine is not Engine.TFLM:
             return
         if self.arena and not self.arena.is_enough:
             yield (
@@ -102,6 +107,7 @@ class Emulation:
         return {
             "engine": self.outcome.to_json(),
             "arena": self.arena.to_json() if self.arena else None,
+            "chip": self.chip.to_json() if self.chip else None,
             "golden": self.golden.to_json(),
             "layers": layers_of(self.graph),
             "layer_samples": self.layer_samples,

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.report.accuracy import wilson_interval
+from edgekit.report.bench import program_rows
 from edgekit.report.kernels import difference, found, layer_table
 
 Plain = Mapping[str, Any]
@@ -38,11 +39,15 @@ def _rows(report: Plain) -> Iterator[tuple[str, RenderableType]]:
         yield "", "the CPU's twin of the model; nothing here emulates the Edge TPU itself"
     if report["arena"]:
         yield "arena", _arena(report["arena"], report["board_arena_bytes"])
+    if report["chip"]:
+        yield from program_rows(report["chip"])
+        yield from _ending(report["chip"]["ending"])
     yield "golden vectors", _golden(report["golden"])
     yield "inputs", f"{report['agreement']['samples']:,} {report['inputs']}"
     yield from _agreement(report["agreement"])
     layers = found(report["engine"], report["layers"])
-    yield "layers", layers.append(f"; on {report['layer_samples']} inputs")
+    many = "one input" if report["layer_samples"] == 1 else f"{report['layer_samples']} inputs"
+    yield "layers", layers.append(f"; on {many}")
 
 
 def _arena(arena: Plain, board_bytes: int | None) -> Text:
@@ -53,6 +58,13 @@ def _arena(arena: Plain, board_bytes: int | None) -> Text:
     if arena["enough"]:
         return text.append("it ran in exactly that", style="green")
     return text.append(f"too few, it needs {arena['needed_bytes']:,}", style="bold red")
+
+
+def _ending(ending: Plain) -> Iterator[tuple[str, RenderableType]]:
+    code = "" if ending["exit_code"] is None else f" with code {ending['exit_code']}"
+    how = "came to rest" if ending["how"] == "halt" else "ended"
+    said = " ".join(ending["uart"].splitlines()[-1:])
+    yield "from reset", f"{how}{code}; last on its UART: {said or 'nothing'}"
 
 
 def _golden(parts: Plain) -> Text:

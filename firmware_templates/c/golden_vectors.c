@@ -2,7 +2,9 @@
 #include "golden_vectors.h"
 {% if has_floats %}
 
-#include <math.h>
+/* As in <math.h>, which a compiler without a C library lacks. */
+#define INFINITY __builtin_inff()
+#define NAN __builtin_nanf("")
 {% endif %}
 {% for end in inputs + outputs %}
 

@@ -60,7 +60,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, photos: Path, cache: Path) -
     return run
 
 
-@pytest.fixture(scope="session", params=["coral", "rpi", "tflm"])
+@pytest.fixture(scope="session", params=["c", "coral", "rpi", "tflm"])
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, build: Build):
     """(folder, report) of a finished bundle for each target."""
     folder = tmp_path_factory.mktemp("bundle") / request.param

@@ -35,7 +35,8 @@ def test_the_report_has_what_scripts_rely_on(bundle: Bundle) -> None:
     assert report["accuracy"]["split"] == "test"
     assert report["accuracy"]["images"] == 3 * 8  # a fifth of forty of each class
     assert report["tflite"]["bytes"] == (folder / "model_int8.tflite").stat().st_size
-    assert report["memory"]["arena_bytes"] > report["memory"]["activations_bytes"] > 0
+    # A C program has no interpreter whose records would lie beside the activations.
+    assert report["memory"]["arena_bytes"] >= report["memory"]["activations_bytes"] > 0
     assert report["target"] == folder.name
     assert {"train", "calibrate", "verify"} <= report["seconds"].keys()
 

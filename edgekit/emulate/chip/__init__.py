@@ -1,0 +1,1 @@
+"""Emulated microcontrollers: the very ELF that a user flashes, run and counted."""
