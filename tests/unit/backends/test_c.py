@@ -84,7 +84,7 @@ def uf2_module(family: int) -> ModuleType:
     spec = importlib.util.spec_from_loader("uf2", None)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
-    text = sources(deployment("rpi_pico" if family != 0xE48BFF59 else "rpi_pico_2"))["uf2.py"]
+    text = sources(deployment("rpi_pico" if family != 0xE48BFF59 else "rpi_pico2"))["uf2.py"]
     exec(compile(text, "uf2.py", "exec"), module.__dict__)
     return module
 
@@ -257,7 +257,7 @@ def test_the_build_files_build(board_id: str, tool: str, tmp_path: Path) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("board_id", "family"), [("rpi_pico", 0xE48BFF56), ("rpi_pico_2", 0xE48BFF59)]
+    ("board_id", "family"), [("rpi_pico", 0xE48BFF56), ("rpi_pico2", 0xE48BFF59)]
 )
 def test_uf2_holds_the_program_in_numbered_blocks(board_id: str, family: int, elves: Elves) -> None:
     elf = elves.of(board_id, "gcc")
@@ -279,7 +279,7 @@ def test_uf2_holds_the_program_in_numbered_blocks(board_id: str, family: int, el
 
 @pytest.mark.slow
 def test_rp2350_finds_its_image_definition_in_the_first_4_kb(elves: Elves) -> None:
-    elf = elves.of("rpi_pico_2", "gcc")
+    elf = elves.of("rpi_pico2", "gcc")
     start = content(elf, 0x1000_0000, 4096)
     at = start.index(struct.pack("<I", 0xFFFFDED3))
     assert at % 4 == 0

@@ -103,7 +103,7 @@ def test_halfwords_make_instructions() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("board", ["rpi_pico_2", "nucleo_h743zi", "nrf52840_dk", "nucleo_f446re"])
+@pytest.mark.parametrize("board", ["rpi_pico2", "nucleo_h743zi", "nrf52840_dk", "nucleo_f446re"])
 def test_other_boards_run_their_own_start_up(board: str, tmp_path: Path) -> None:
     made = firmware(tmp_path, board)
     ending = chip_for(made, "unicorn").boot()
