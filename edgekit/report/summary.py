@@ -139,7 +139,7 @@ def _edgetpu(edgetpu: Report) -> Text:
 
 
 def _memory(memory: Report) -> Iterator[tuple[str, str]]:
-    predicted = " (predicted for TFLite Micro)" if memory["predicted"] else ""
+    predicted = " (predicted for TFLite Micro)" if memory.get("predicted", True) else ""
     said = f"arena {memory['arena_bytes']:,} bytes{predicted}"
     said += f", weights {memory['weights_bytes']:,} bytes"
     if "code_bytes" in memory:
