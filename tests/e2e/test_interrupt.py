@@ -48,7 +48,7 @@ STAGES = {
 }
 # What only an architecture passes through.
 TRAINED_STAGES = {
-    "load weights": "edgekit.models.module:load_weights",
+    "load weights": "edgekit.models.checkpoints:load_weights",
     "export": "edgekit.convert.torch_onnx:export",
     "check": "edgekit.convert.torch_onnx:check",
     "decode": "edgekit.stages.material:Material.batches",
