@@ -1,8 +1,9 @@
-"""Which graphs may be computed on many samples at once.
+"""Which graphs may be computed on many samples at once, and on how many.
 
 A graph is written for one sample: its inputs have a leading 1. Stacking samples along that axis is
-right only if every op treats the leading dimension of every activation as independent samples. A
-graph enters, yes or no leaves; no means that samples are computed one by one.
+right only if every op treats the leading dimension of every activation as independent samples; if
+one does not, samples are computed one by one. Large activations allow few samples, so that memory
+stays bounded whatever the network.
 """
 
 from __future__ import annotations
@@ -12,6 +13,28 @@ from typing import Any
 
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node, Tensor
+
+# Enough to amortise each node's constants.
+SAMPLES_TOGETHER = 64
+# For what the largest node reads and writes, at all threads together.
+_BYTES_TOGETHER = 256 << 20
+# An element at work: floats are float32, and integers are summed as such.
+_ELEMENT_BYTES = 4
+
+
+def samples_together(graph: Graph, threads: int = 1) -> int:
+    """The most samples that each thread computes at once; at least 1."""
+    if not carries_batch(graph):
+        return 1
+    largest = max((_elements_at(graph, node) for node in graph.nodes), default=0)
+    fitting = _BYTES_TOGETHER // max(1, threads * largest * _ELEMENT_BYTES)
+    return max(1, min(SAMPLES_TOGETHER, fitting))
+
+
+def _elements_at(graph: Graph, node: Node) -> int:
+    """Elements of the activations that a node reads and writes for one sample."""
+    tensors = {t.name: t for t in (*graph.inputs_of(node), *graph.outputs_of(node))}
+    return sum(tensor.elements for tensor in tensors.values() if not tensor.is_constant)
 
 
 def carries_batch(graph: Graph) -> bool:

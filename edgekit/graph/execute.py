@@ -1,9 +1,9 @@
 """Run a graph on values: the host's own interpreter, float or integer.
 
 A graph and one array an input enter, one array an output leaves. Inputs may carry a batch where the
-graph says 1: samples are computed together where every op keeps them apart (see `batching`), one by
-one elsewhere, with equal results. Refused: inputs of the wrong number, type or shape, and nodes no
-TFLite kernel defines.
+graph says 1: as many samples are computed together as `batching` allows, one by one where an op
+does not keep them apart, with equal results. Refused: inputs of the wrong number, type or shape,
+and nodes no TFLite kernel defines.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 
 from edgekit.errors import InputError, VerificationError
-from edgekit.graph.batching import carries_batch
+from edgekit.graph.batching import samples_together
 from edgekit.graph.ir import Array, Graph, Node, Tensor
 from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import Call
 
 Watch = Callable[[str, Array], None]
-# The most samples computed together: enough to amortise each node's constants, few in memory.
-SAMPLES_TOGETHER = 64
 
 
 def run(
@@ -39,8 +37,7 @@ def run(
         inputs: one array a graph input, of its dtype and shape; where the shape begins with 1, a
             batch N in its place (the same N for all of them).
         watch: called with every activation's name and value as soon as it is known, graph inputs
-            included. A batch is then computed in one piece if it may be, so that each tensor is
-            shown once; where samples are computed one by one, each is shown by itself.
+            included; once for each part of the batch that is computed together.
         threads: how many parts of a batch are computed at the same time; not together with `watch`.
 
     Returns:
@@ -50,7 +47,7 @@ def run(
         InputError: the inputs do not fit the graph.
         UnsupportedError: a node has no definition for its types and quantizations.
     """
-    parts = _parts(graph, inputs, 0 if watch else threads)
+    parts = _parts(graph, inputs, 1 if watch else threads)
     with _blas().limit(limits=1, user_api="blas"):
         if watch or threads == 1:
             results = [_run_once(graph, part, watch) for part in parts]
@@ -63,15 +60,13 @@ def run(
 
 
 def _parts(graph: Graph, inputs: Sequence[Array], threads: int) -> list[Sequence[Array]]:
-    """The inputs cut along their batch into what is computed at once (0 threads: in one piece)."""
+    """The inputs cut along their batch into what one thread computes at once."""
     samples = _batch_size(graph, inputs)
     if samples == 1:
         return [inputs]
-    step = 1
-    if carries_batch(graph):
-        # Every thread gets equally many parts.
-        rounds = -(-samples // (threads * SAMPLES_TOGETHER)) if threads else 1
-        step = -(-samples // (rounds * max(1, threads)))
+    # Every thread gets equally many parts.
+    rounds = -(-samples // (threads * samples_together(graph, threads)))
+    step = -(-samples // (rounds * threads))
     return [[value[i : i + step] for value in inputs] for i in range(0, samples, step)]
 
 

@@ -19,6 +19,7 @@ from torch import nn
 
 from edgekit.errors import InputError
 from edgekit.models import registry
+from edgekit.models.layers import Shape
 from edgekit.models.state_names import (
     BATCH_COUNTER,
     translated,
@@ -75,6 +76,7 @@ def load_state(module: nn.Module, state: Mapping[str, Any], path: str, note: str
         InputError: as `load_weights`.
     """
     own = module.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
     ours = translated(state, own)
     state = {ours[name]: torch.as_tensor(value) for name, value in state.items()}
     for key in own.keys() - state.keys():
@@ -84,7 +86,7 @@ def load_state(module: nn.Module, state: Mapping[str, Any], path: str, note: str
     classes = len(state[kept[-1]]) if kept else None
     for key in kept:
         state[key] = own[key]
-    _check_match(path, own, state)
+    _check_match(path, own, state, shapes)
     _check_values(path, own, state)
     module.load_state_dict(state)
     if classes is None:
@@ -151,8 +153,12 @@ def _classifier_of_other_size(own: State, state: State) -> list[str]:
     return [weight, bias] if same_inputs and ours != theirs else []
 
 
-def _check_match(path: str, own: State, state: State) -> None:
-    """Refuse a state dict whose names, shapes or kinds of number differ from the module's."""
+def _check_match(path: str, own: State, state: State, shapes: Mapping[str, Shape]) -> None:
+    """Refuse a state dict whose names, shapes or kinds of number differ from the module's.
+
+    Args:
+        shapes: by the file's own names, to recognise what it holds.
+    """
     wrong = [f"{key} is missing" for key in own if key not in state]
     wrong += [f"{key} is not expected" for key in state if key not in own]
     for key in (key for key in own if key in state):
@@ -163,7 +169,7 @@ def _check_match(path: str, own: State, state: State) -> None:
             wrong.append(f"{key} is {theirs.dtype}, not {ours.dtype}")
     if not wrong:
         return
-    likely = registry.recognise({key: tuple(value.shape) for key, value in state.items()})
+    likely = registry.recognise(shapes)
     more = f"; {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
     raise InputError(
         f"'{path}' does not match the architecture: {'; '.join(wrong[:_SHOWN])}{more}.",

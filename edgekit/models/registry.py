@@ -22,6 +22,7 @@ from edgekit.models.cost import cost
 from edgekit.models.layers import Layer, PaddingMode, Shape, walk
 from edgekit.models.scaling import scaled
 from edgekit.models.spec import INPUT_CHANNELS, Architecture, ModelSpec
+from edgekit.models.state_names import translated
 
 # The published resolutions 128, 160, 192 and 224 lie 32 apart: the product of the usual strides.
 RESOLUTION_STEP = 32
@@ -156,15 +157,18 @@ def recognise(shapes: Mapping[str, Shape]) -> str | None:
     """Which published model a checkpoint holds, as "name with alpha 0.5"; None if none fits.
 
     Args:
-        shapes: tensor shapes by state-dict name. Only the body is compared: the classifier's size
-            depends on the classes.
+        shapes: tensor shapes by the file's names, in any dialect that `state_names` knows. Only
+            the body is compared: the classifier's size depends on the classes.
     """
     trained = sum(name.endswith((".weight", ".bias")) for name in shapes)
     for name in names():
         architecture = get(name)
         for alpha in architecture.alphas:
             tree = architecture.layers(alpha, 2, "torch")
-            if _is_of(shapes, trained, _parameters(tree, architecture.resolution)):
+            own = (parameter for parameter, _ in _parameters(tree, architecture.resolution))
+            ours = translated(shapes, own)
+            named = {ours[theirs]: shape for theirs, shape in shapes.items()}
+            if _is_of(named, trained, _parameters(tree, architecture.resolution)):
                 return f"{name} with alpha {alpha:g}"
     return None
 

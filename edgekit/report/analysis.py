@@ -87,7 +87,7 @@ def analyse_spec(spec: ModelSpec) -> dict[str, Any]:
     """The same of an architecture; parameters are the trainable ones, BatchNorm's included."""
     graph = outline(spec)
     return {
-        **analyse(graph, f"{spec.arch} {spec.alpha:g} at {spec.resolution}x{spec.resolution}"),
+        **analyse(graph, _named(spec)),
         "params": cost(spec).params,
         **sizes(graph),
     }
@@ -105,32 +105,48 @@ def sizes(graph: Graph) -> dict[str, Any]:
     }
 
 
-def sweep(arch: str, alphas: Sequence[float], rhos: Sequence[float], classes: int) -> list[Plain]:
-    """One entry a combination of multipliers that the architecture allows, widest first.
+def _named(spec: ModelSpec) -> str:
+    scaled = "" if spec.phi is None else f" phi {spec.phi:g}"
+    return f"{spec.arch}{scaled}, alpha {spec.alpha:g}, at {spec.resolution}x{spec.resolution}"
+
+
+def sweep(
+    arch: str,
+    alphas: Sequence[float],
+    rhos: Sequence[float],
+    classes: int,
+    phi: float | None = None,
+) -> list[Plain]:
+    """One entry a width and resolution that the architecture allows, widest first.
+
+    Args:
+        phi: compound coefficient of an architecture that is scaled by one.
 
     Raises:
         UsageError: the architecture is unknown, or no combination works.
     """
     registry.get(arch)
-    found: list[Plain] = []
+    found: dict[tuple[float, int], Plain] = {}
     refused: EdgekitError | None = None
     for alpha in sorted(alphas, reverse=True):
         for rho in sorted(rhos, reverse=True):
             try:
-                spec = registry.resolve(arch, alpha, rho, classes=classes)
+                spec = registry.resolve(arch, alpha, rho, classes=classes, phi=phi)
             except EdgekitError as error:
                 refused = error
                 continue
-            found.append(_point(spec))
+            if (alpha, spec.resolution) not in found:  # of small pictures rhos give the same
+                found[alpha, spec.resolution] = _point(spec)
     if not found and refused is not None:
         raise refused
-    return found
+    return list(found.values())
 
 
 def _point(spec: ModelSpec) -> Plain:
     total = cost(spec)
     return {
         "arch": spec.arch,
+        **({} if spec.phi is None else {"phi": spec.phi}),
         "alpha": spec.alpha,
         "rho": spec.rho,
         "resolution": spec.resolution,

@@ -24,7 +24,8 @@ from edgekit.progress import Progress
 from edgekit.stages.request import Request
 
 Samples = npt.NDArray[np.float32]
-_TOGETHER = 32  # pictures decoded at a time
+# Pictures decoded at a time: as many as fit the bytes, in float32.
+_MOST_TOGETHER, _BYTES_TOGETHER = 32, 64 << 20
 _USUAL_CALIBRATION = 200  # pictures that set the ranges if the user names no number
 
 
@@ -65,10 +66,11 @@ class Material:
                 yield self.arrays
             return
         split, recipe = self.dataset.splits["calibration"], self.calibration
-        for start in range(0, recipe.count, _TOGETHER):
-            chosen = recipe.indices[start : start + _TOGETHER]
+        step = _together(contract)
+        for start in range(0, recipe.count, step):
+            chosen = recipe.indices[start : start + step]
             yield contract.normalize(split.pixels(chosen, contract))
-            progress("calibrate", min(start + _TOGETHER, recipe.count), recipe.count)
+            progress("calibrate", min(start + step, recipe.count), recipe.count)
 
 
 def gather(request: Request, progress: Progress) -> Material:
@@ -102,6 +104,11 @@ def _calibration(split: Split, request: Request) -> CalibrationRecipe:
     if count is None:
         count = min(_USUAL_CALIBRATION, len(split))
     return data.calibration_recipe(split, count, request.seed)
+
+
+def _together(contract: Preprocessing) -> int:
+    picture_bytes = 4 * contract.height * contract.width * contract.channels
+    return max(1, min(_MOST_TOGETHER, _BYTES_TOGETHER // picture_bytes))
 
 
 def _labels(path: Path) -> tuple[str, ...]:

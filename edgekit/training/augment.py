@@ -54,17 +54,28 @@ class Changes:
         )
 
 
-def draw(count: int, size: tuple[int, int], recipe: Recipe, rng: np.random.Generator) -> Changes:
-    """Changes for `count` images of `size` (height, width), as the recipe says."""
+def draw(
+    count: int,
+    size: tuple[int, int],
+    recipe: Recipe,
+    rng: np.random.Generator,
+    strength: float = 1.0,
+) -> Changes:
+    """Changes for `count` images of `size` (height, width), as the recipe says.
+
+    Args:
+        strength: what the recipe's `shift` and `erase` are multiplied by.
+    """
     height, width = size
+    shift, erase = strength * recipe.shift, strength * recipe.erase
     mirrored = rng.random((count,)) < (0.5 if recipe.flip else 0.0)
-    furthest = np.array([round(recipe.shift * height), round(recipe.shift * width)])
+    furthest = np.array([round(shift * height), round(shift * width)])
     shifts = rng.integers(-furthest, furthest + 1, (count, 2))
     erased = np.empty(0, np.int64)
-    if recipe.erase:
+    if erase:
         erased = np.flatnonzero(rng.random(count) < 0.5)
     centres = np.array([rng.integers(0, size) for _ in erased], np.int64).reshape(-1, 2)
-    square = round(recipe.erase * height), round(recipe.erase * width)
+    square = round(erase * height), round(erase * width)
     return Changes(size, mirrored, shifts, erased, centres, square)
 
 

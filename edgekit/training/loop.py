@@ -150,7 +150,7 @@ class _Run:
         loss, gradient = self._total(
             *self.network.gradient(
                 self.team,
-                lambda shard: self._batch(images, parts[shard], (epoch.number, step, shard + 1)),
+                lambda shard: self._batch(images, parts[shard], epoch, (step, shard + 1)),
             )
         )
         rate = learning_rate(self.recipe, epoch, step)
@@ -179,17 +179,19 @@ class _Run:
         if self.teacher is not None:
             images.split.prefetch(indices, self.teacher.preprocessing)
 
-    def _batch(self, images: Images, indices: Indices, draws: tuple[int, int, int]) -> Batch:
+    def _batch(
+        self, images: Images, indices: Indices, epoch: Epoch, draws: tuple[int, int]
+    ) -> Batch:
         """The images of one shard, as they are seen once.
 
         Args:
             images: at the epoch's resolution.
             indices: of the shard.
-            draws: (epoch, step, shard), which with the recipe's seed decide the augmentation.
+            draws: (step, shard), which with seed and epoch decide the augmentation.
         """
-        rng = np.random.default_rng([self.recipe.seed, *draws])
-        size = images.preprocessing.height, images.preprocessing.width
-        changes = draw(len(indices), size, self.recipe, rng)
+        rng = np.random.default_rng([self.recipe.seed, epoch.number, *draws])
+        size = epoch.height, epoch.width
+        changes = draw(len(indices), size, self.recipe, rng, epoch.strength)
         inputs = images.tensor(augment(images.pixels(indices), changes))
         targets = torch.from_numpy(images.targets[indices]).to(self.world.device)
         if self.teacher is None:

@@ -28,10 +28,18 @@ class Stage:
     Attributes:
         scale: side of the training image over the side of the network's input, in (0, 1].
         share: this stage's part of the training's work (multiply-accumulates), not of its epochs.
+        strength: multiplies the recipe's `shift` and `erase`. Weaker for small images is called
+            progressive learning (Tan and Le 2021, https://arxiv.org/abs/2104.00298, section 4).
     """
 
     scale: float
     share: float
+    strength: float = 1.0
+
+    def to_json(self) -> dict[str, float]:
+        """Plain values; a strength of 1 is left out."""
+        plain = {"scale": self.scale, "share": self.share}
+        return plain if self.strength == 1 else {**plain, "strength": self.strength}
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,13 @@ class Recipe:
             raise UsageError(f"A recipe's stages rise to scale 1, unlike {scales}.")
         if min(stage.share for stage in self.stages) <= 0:
             raise UsageError("Each stage of a recipe has a positive share of the work.")
+        furthest = max(self.shift, self.erase)
+        for strength in (stage.strength for stage in self.stages):
+            if not (strength >= 0 and strength * furthest < 1):
+                raise UsageError(
+                    "The strength of a recipe's stage is at least 0, and times shift or erase "
+                    f"below 1, unlike {strength}."
+                )
 
     def fine_tuning(self) -> Recipe:
         """For a network that was trained like this before: shorter, gentler, and at full size.
@@ -170,7 +185,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the checkpoint and the cache key; `from_json` reads them back."""
-        return {**asdict(self), "stages": [asdict(stage) for stage in self.stages]}
+        return {**asdict(self), "stages": [stage.to_json() for stage in self.stages]}
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Recipe:

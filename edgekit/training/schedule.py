@@ -28,6 +28,7 @@ class Epoch:
         batch: images an update.
         begin, end: of this epoch, as fractions of the whole training's work.
         first_of_size: the epoch before, if any, had another height or width.
+        strength: of the augmentation, see `Stage`.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Epoch:
     begin: float
     end: float
     first_of_size: bool
+    strength: float
 
     @property
     def images(self) -> int:
@@ -62,11 +64,12 @@ def plan(recipe: Recipe, images: int, height: int, width: int) -> tuple[Epoch, .
     epochs = recipe.epochs or min(recipe.max_epochs, max(1, round(total / images)))
     batch = min(recipe.batch, images)
     batch -= batch % recipe.shards
-    sizes = [
-        _size(stage, height, width)
+    stages = [
+        stage
         for stage, count in zip(recipe.stages, _whole(passes, epochs), strict=True)
         for _ in range(count)
     ]
+    sizes = [_size(stage, height, width) for stage in stages]
     costs = [h * w for h, w in sizes]
     ends = [sum(costs[: i + 1]) / sum(costs) for i in range(epochs)]
     return tuple(
@@ -79,6 +82,7 @@ def plan(recipe: Recipe, images: int, height: int, width: int) -> tuple[Epoch, .
             begin=ends[i - 1] if i else 0.0,
             end=ends[i],
             first_of_size=i == 0 or sizes[i - 1] != sizes[i],
+            strength=stages[i].strength,
         )
         for i, (height, width) in enumerate(sizes)
     )

@@ -66,12 +66,31 @@ def test_a_sweep_is_a_table_and_a_picture(tmp_path: Path) -> None:
     assert len(run(*options).output.splitlines()) == 1 + len(points) + 2
 
 
+def test_compound_scaling_is_analysed_too() -> None:
+    report = json.loads(run("efficientnet_b0", "--phi", "1", "--json").output)
+    assert (report["params"], report["macs"]) == (9_109_994, 859_853_760)  # docs/scaling.md
+    assert "phi 1" in report["name"] and "256x256" in report["name"]
+    (point,) = json.loads(
+        run("efficientnet_b0", "--phi", "-4", "--sweep", "--rhos", "1", "--json").output
+    )
+    assert (point["phi"], point["resolution"]) == (-4, 128)
+
+
+def test_a_resolution_is_swept_once() -> None:
+    points = json.loads(run("resnet8", "--sweep", "--json").output)
+    assert [(p["alpha"], p["resolution"]) for p in points] == [(1, 32)]
+
+
 @pytest.mark.parametrize(
     ("args", "kind", "said"),
     [
         (("mobilnet_v1",), UsageError, "mobilnet_v1"),
         (("absent.tflite",), InputError, "absent.tflite cannot be read"),
-        (("mobilenet_v1", "--plot", "x.svg"), UsageError, "go with --sweep"),
+        (("mobilenet_v1", "--plot", "x.svg"), UsageError, "--plot goes with --sweep"),
+        (("mobilenet_v1", "--sweep", "--alpha", "0.5"), UsageError, "--alpha is for one network"),
+        (("mobilenet_v1", "--phi", "1"), UsageError, "not scaled by phi"),
+        (("net.tflite", "--phi", "1"), UsageError, "--phi is for architectures"),
+        (("efficientnet_b0", "--phi", "11"), UsageError, "phi is 11"),
         (("mobilenet_v1", "--sweep", "--alphas", "0.0001"), UsageError, "0.0001"),
     ],
 )

@@ -12,8 +12,9 @@ from support.op_cases import activation, assert_equals_tflm, ints, one_op, real,
 from edgekit.convert.tflite_reader import read
 from edgekit.emulate import litert, tflm
 from edgekit.errors import InputError, UnsupportedError, VerificationError
-from edgekit.graph.batching import carries_batch
-from edgekit.graph.execute import SAMPLES_TOGETHER, run
+from edgekit.graph import batching
+from edgekit.graph.batching import SAMPLES_TOGETHER, carries_batch, samples_together
+from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph, Node, Tensor
 from edgekit.graph.ops import (
     Add,
@@ -72,6 +73,19 @@ def test_threads_and_slices_change_nothing(threads: int) -> None:
         [run(branching(), [a[i : i + 1], b[i : i + 1]])[1] for i in range(count)]
     )
     np.testing.assert_array_equal(run(branching(), [a, b], threads=threads)[1], expected)
+
+
+def test_large_activations_are_computed_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert samples_together(branching()) == SAMPLES_TOGETHER
+    # The addition reads and writes 12 elements, in float32 48 bytes.
+    monkeypatch.setattr(batching, "_BYTES_TOGETHER", 3 * 48)
+    assert (samples_together(branching()), samples_together(branching(), threads=2)) == (3, 1)
+    shown: list[int] = []
+    a = rng_of("few").integers(-128, 128, (8, 4)).astype(np.int8)
+    bounded = run(branching(), [a, a], lambda name, value: shown.append(len(value)))
+    assert set(shown) == {2, 3}
+    monkeypatch.undo()
+    np.testing.assert_array_equal(bounded, run(branching(), [a, a]))
 
 
 def test_watch_sees_every_activation_once() -> None:

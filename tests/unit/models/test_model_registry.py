@@ -1,13 +1,17 @@
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.models.layers import walk
+from edgekit.models.layers import Shape, walk
 from edgekit.models.registry import catalogue, get, names, recognise, resolve
+from edgekit.models.spec import ModelSpec
+from edgekit.models.state_names import translated
 
 WITHOUT_TORCH = """
 import sys
@@ -103,15 +107,42 @@ def test_listing_models_imports_neither_torch_nor_numpy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_checkpoint_is_recognised_by_its_shapes() -> None:
-    spec = resolve("mobilenet_v1", 0.5)
-    shapes = {
+def shapes_of(spec: ModelSpec) -> dict[str, Shape]:
+    return {
         f"{name}.{suffix}": shape
-        for name, layer, at in walk(spec.layers, (3, 224, 224))
+        for name, layer, at in walk(spec.layers, spec.input_shape[1:])
         for suffix, shape in layer.parameters(at).items()
     }
+
+
+def test_a_checkpoint_is_recognised_by_its_shapes() -> None:
+    shapes = shapes_of(resolve("mobilenet_v1", 0.5))
     assert recognise(shapes) == "mobilenet_v1 with alpha 0.5"
     assert recognise({**shapes, "conv_stem.weight": (16, 3, 5, 5)}) is None
+
+
+def test_a_checkpoint_with_other_names_is_recognised() -> None:
+    """By torchvision's old names, and by those of the packages with Lite's weights."""
+    dense = shapes_of(resolve("densenet121"))
+    old = {re.sub(r"(norm|conv)([12]\.)", r"\1.\2", name): dense[name] for name in dense}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    assert recognise(old) == "densenet121 with alpha 1"
+
+    lite = shapes_of(resolve("efficientnet_lite1"))
+    foreign = {name: lite[ours] for name, ours in foreign_names(lite).items()}
+    assert "_blocks.0._depthwise_conv.weight" in foreign and len(foreign) == len(lite)
+    assert recognise(foreign) == "efficientnet_lite1 with alpha 1"
+
+
+def foreign_names(ours: Iterable[str]) -> dict[str, str]:
+    """Every name that EfficientNet-PyTorch could give, of which `translated` knows ours."""
+    layers = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    inner = [f"_blocks.{n}.{layer}" for n in range(40) for layer in layers]
+    inner = [name for name in inner if not name.startswith(("_blocks.0._expand", "_blocks.0._bn0"))]
+    outer = ["_conv_stem", "_bn0", "_conv_head", "_bn1", "_fc"]
+    every = [f"{name}.{end}" for name in (*outer, *inner) for end in ("weight", "bias")]
+    known = set(ours)
+    return {theirs: name for theirs, name in translated(every, ours).items() if name in known}
 
 
 def test_published_widths_all_resolve() -> None:
@@ -123,10 +154,5 @@ def test_published_widths_all_resolve() -> None:
 def test_every_published_network_is_recognised_with_any_number_of_classes() -> None:
     for name in names():
         for alpha in get(name).alphas:
-            spec = resolve(name, alpha, classes=7)
-            shapes = {
-                f"{layer_name}.{suffix}": shape
-                for layer_name, layer, at in walk(spec.layers, spec.input_shape[1:])
-                for suffix, shape in layer.parameters(at).items()
-            }
+            shapes = shapes_of(resolve(name, alpha, classes=7))
             assert recognise(shapes) == f"{name} with alpha {alpha:g}"

@@ -58,6 +58,15 @@ def test_erasing_greys_out_one_square_in_half_of_the_images() -> None:
     assert (after[changed] == 128).all()
 
 
+def test_strength_multiplies_shift_and_erase() -> None:
+    def drawn(recipe: Recipe, strength: float) -> tuple[int, tuple[int, int]]:
+        changes = draw(200, (16, 16), recipe, np.random.default_rng(0), strength)
+        return int(np.abs(changes.shifts).max()), changes.square
+
+    assert drawn(Recipe(shift=0.25, erase=0.5), 0.5) == drawn(Recipe(shift=0.125, erase=0.25), 1.0)
+    assert drawn(Recipe(shift=0.25, erase=0.5), 0.0) == (0, (0, 0))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_generator_decides_everything(seed: int) -> None:
     recipe = Recipe(erase=0.3, shift=0.2)

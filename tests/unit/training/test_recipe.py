@@ -11,7 +11,7 @@ from edgekit.training.recipe import Distillation, Recipe, Stage
 def test_json_and_back_is_the_same_recipe() -> None:
     taught = Distillation(2.0, 0.5, {"model": {"arch": "mobilenet_v1"}, "sha256": "ab"})
     recipe = Recipe(
-        epochs=7, stages=(Stage(0.25, 0.1), Stage(1.0, 0.9)), seed=3, distillation=taught
+        epochs=7, stages=(Stage(0.25, 0.1, 0.5), Stage(1.0, 0.9)), seed=3, distillation=taught
     )
     assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
 
@@ -40,11 +40,18 @@ def test_json_and_back_is_the_same_recipe() -> None:
         ("stages", (Stage(1.0, 0.5), Stage(0.5, 0.5), Stage(1.0, 0.5))),
         ("stages", (Stage(0.0, 0.5), Stage(1.0, 0.5))),
         ("stages", (Stage(0.5, 0.0), Stage(1.0, 1.0))),
+        ("stages", (Stage(1.0, 1.0, -0.1),)),
+        ("stages", (Stage(1.0, 1.0, float("nan")),)),
+        ("stages", (Stage(1.0, 1.0, 28.0),)),  # 1/28 of the side is the usual shift
     ],
 )
 def test_senseless_values_are_refused(field: str, value: object) -> None:
     with pytest.raises(UsageError, match=r"recipe|batch"):
         Recipe(**{field: value})
+
+
+def test_a_usual_strength_does_not_change_the_cache_key() -> None:
+    assert Recipe().to_json()["stages"][0] == {"scale": 0.25, "share": 0.03}
 
 
 def test_an_unknown_precision_names_near_ones() -> None:

@@ -24,6 +24,12 @@ def test_work_is_shared_out_by_area() -> None:
     assert epochs[19].end == pytest.approx(0.5)
 
 
+def test_an_epoch_has_the_strength_of_its_stage() -> None:
+    stages = (Stage(0.5, 0.5, 0.25), Stage(1.0, 0.5))
+    epochs = plan(replace(RECIPE, stages=stages), 1000, 128, 128)
+    assert [epoch.strength for epoch in epochs] == [0.25] * 20 + [1.0] * 5
+
+
 def test_small_data_sets_are_repeated_up_to_a_limit() -> None:
     assert len(plan(RECIPE, 500, 128, 128)) == 50
     assert len(plan(RECIPE, 20, 128, 128)) == 50
