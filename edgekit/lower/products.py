@@ -30,6 +30,7 @@ def conv_2d(op: Conv2D, call: Call) -> Step:
             "output_channels": outputs,
             "groups": x.shape[3] // depth,
             "weights": Constant("weights", weights, layout="OHWI"),
+            "weight_zero_point": terms.weight_zero_point,
             **requantization(terms),
         },
         operands=(x.name,),
@@ -46,6 +47,7 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
     _, height, width, channels = weights.shape
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
+    laps = any(axis.padded > axis.size for axis in (rows, columns))
     kernel = Kernel(
         name="ek_depthwise_s8",
         struct="ek_depthwise",
@@ -54,10 +56,12 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
             **dilation(rows, columns),
             "multiplier": channels // x.shape[3],
             "weights": Constant("weights", weights, layout="kernel rows, columns, channels"),
+            "weight_zero_point": terms.weight_zero_point,
             **requantization(terms),
         },
         operands=(x.name,),
         outputs=call.node.outputs,
+        scratch_bytes=height * width * x.shape[3] if laps else 0,
     )
     return Step(call.node, (kernel,))
 
