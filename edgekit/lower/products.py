@@ -50,6 +50,9 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
     laps = any(axis.padded > axis.size for axis in (rows, columns))
+    window_bytes = height * width * x.shape[3]
+    held_bytes = (rows.before + 1) * columns.count * channels
+    may_overwrite = x.shape[0] == 1 and channels == x.shape[3]
     kernel = Kernel(
         name="ek_depthwise_s8",
         struct="ek_depthwise",
@@ -62,7 +65,8 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
         },
         operands=(x.name,),
         outputs=call.node.outputs,
-        scratch_bytes=height * width * x.shape[3] if laps else 0,
+        scratch_bytes=window_bytes if laps else 0,
+        in_place_scratch_bytes=window_bytes + held_bytes if may_overwrite else None,
     )
     return Step(call.node, (kernel,))
 

@@ -44,7 +44,7 @@ int main(void) {{
   int which;
   while (fread(&which, sizeof which, 1, stdin) == 1) {{
     const program *p = &programs[which];
-    uint8_t *arena = aligned_alloc(16, p->arena_bytes + 16);
+    uint8_t *arena = aligned_alloc(16, p->arena_bytes);
     for (size_t i = 0; i < p->arena_bytes; i++) arena[i] = 0xA5;
     for (int i = 0; i < p->inputs; i++)
       if (fread(arena + p->input[i].offset, 1, p->input[i].bytes, stdin) != p->input[i].bytes)
