@@ -111,12 +111,16 @@ class HostPrograms:
 
 
 def assert_c_equals_reference(
-    graphs: Sequence[Graph], folder: Path, rng: np.random.Generator, samples: int = 3
+    graphs: Sequence[Graph], folder: Path, rng: np.random.Generator, *flags: str, samples: int = 3
 ) -> None:
-    """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`."""
+    """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`.
+
+    Args:
+        flags: for the compiler, beside the strictest.
+    """
     from support.op_cases import random_values
 
-    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS)
+    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags)
     runs = [
         (index, [random_values(rng, graph.tensors[name]) for name in graph.inputs])
         for index, graph in enumerate(graphs)
