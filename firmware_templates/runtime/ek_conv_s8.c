@@ -69,14 +69,14 @@ static void two_pixels(const ek_conv *p, const pair *w, int8_t *out_a, int8_t *o
 #ifndef EK_FEW_REGISTERS
   for (; channel + 2 <= w->last; channel += 2, weights += 2 * w->taps) {
     int32_t sums[2][2] = {{offset_a, offset_b}, {offset_a, offset_b}};
-    ek_add_products_2x2(sums, weights, weights + w->taps, w->a, w->b, w->taps);
+    ek_add_products_2x2(weights, weights + w->taps, w->a, w->b, w->taps, sums);
     finish(p, channel, sums[0][0], sums[0][1], out_a, out_b);
     finish(p, channel + 1, sums[1][0], sums[1][1], out_a, out_b);
   }
 #endif
   for (; channel < w->last; channel++, weights += w->taps) {
     int32_t sums[2] = {offset_a, offset_b};
-    ek_add_products_1x2(sums, weights, w->a, w->b, w->taps);
+    ek_add_products_1x2(weights, w->a, w->b, w->taps, sums);
     finish(p, channel, sums[0], sums[1], out_a, out_b);
   }
 }

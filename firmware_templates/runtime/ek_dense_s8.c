@@ -18,8 +18,7 @@ void ek_dense_s8(const ek_dense *p, const int8_t *input, int8_t *output) {
     for (int32_t o = 0; o < p->outputs; o += 2, weights += 2 * p->inputs) {
       const int is_last = o + 1 == p->outputs; /* of an odd number: computed twice */
       int32_t sums[2] = {offset, offset};
-      ek_add_products_1x2(sums, input, weights, is_last ? weights : weights + p->inputs,
-                          p->inputs);
+      ek_add_products_1x2(input, weights, is_last ? weights : weights + p->inputs, p->inputs, sums);
       output[o] = finish(p, o, sums[0]);
       if (!is_last) output[o + 1] = finish(p, o + 1, sums[1]);
     }

@@ -17,21 +17,34 @@ static inline int8_t finish(const ek_depthwise *p, int32_t channel, int32_t sum)
 }
 
 /* 3x3 taps side by side, one output channel an input channel: what networks are made of. */
-static void pixel_3x3(const ek_depthwise *p, const window *w, int8_t *output) {
+static inline __attribute__((always_inline)) void taps_3x3(const ek_depthwise *p, const window *w,
+                                                           int32_t weight_zero_point,
+                                                           int8_t *output) {
   const int32_t channels = p->input_channels, row = w->row;
   for (int32_t c = 0; c < channels; c++) {
     const int8_t *x = w->x + c, *weight = p->weights + c;
     int32_t sum = 0;
     for (int i = 0; i < 3; i++, x += row) {
-      sum += x[0] * *weight;
+      sum += x[0] * (*weight - weight_zero_point);
       weight += channels;
-      sum += x[channels] * *weight;
+      sum += x[channels] * (*weight - weight_zero_point);
       weight += channels;
-      sum += x[2 * channels] * *weight;
+      sum += x[2 * channels] * (*weight - weight_zero_point);
       weight += channels;
     }
     output[c] = finish(p, c, sum);
   }
+}
+
+/* Not inlined: so the loop has the registers to itself. */
+static __attribute__((noinline)) void pixel_3x3(const ek_depthwise *p, const window *w,
+                                                int8_t *output) {
+  taps_3x3(p, w, 0, output);
+}
+
+static __attribute__((noinline)) void legacy_pixel_3x3(const ek_depthwise *p, const window *w,
+                                                       int8_t *output) {
+  taps_3x3(p, w, p->weight_zero_point, output);
 }
 
 /* Any number of taps and channels. */
@@ -86,7 +99,7 @@ static void output_row(const ek_depthwise *p, const int8_t *input, int32_t y, in
   const int32_t reach = (p->kernel_width - 1) * p->dilation_width;
   const int32_t row = p->input_width * p->input_channels;
   const int is_3x3 = p->kernel_height == 3 && p->kernel_width == 3 && p->dilation_width == 1 &&
-                     p->multiplier == 1 && p->weight_zero_point == 0;
+                     p->multiplier == 1;
   for (int32_t x = 0; x < p->output_width; x++) {
     const int32_t left = x * p->stride_width - p->pad_left;
     window w;
@@ -97,8 +110,10 @@ static void output_row(const ek_depthwise *p, const int8_t *input, int32_t y, in
     } else {
       w = gather(p, input, top, left, border);
     }
-    if (is_3x3) {
+    if (is_3x3 && p->weight_zero_point == 0) {
       pixel_3x3(p, &w, output);
+    } else if (is_3x3) {
+      legacy_pixel_3x3(p, &w, output);
     } else {
       pixel(p, &w, output);
     }
@@ -110,8 +125,7 @@ static void output_row(const ek_depthwise *p, const int8_t *input, int32_t y, in
 static void in_place(const ek_depthwise *p, int8_t *image, int8_t *border) {
   const int32_t held = p->pad_top + 1;
   const int32_t bytes = p->output_width * p->input_channels;
-  int8_t *const rows =
-      border + p->kernel_height * p->kernel_width * p->input_channels;
+  int8_t *const rows = border + p->kernel_height * p->kernel_width * p->input_channels;
   for (int32_t y = 0; y < p->output_height + held; y++) {
     int8_t *const row = rows + y % held * bytes;
     if (y >= held) memcpy(image + (y - held) * bytes, row, (size_t)bytes);
