@@ -191,7 +191,7 @@ def _call(program: Program, memory: StaticMemory, index: int, kernel: Kernel, na
             arguments.append(_place(tensors[operand], memory.offsets[operand], "const "))
     arguments += [_place(tensors[output], memory.offsets[output]) for output in kernel.outputs]
     if kernel.scratch_bytes is not None:
-        arguments.append(f"arena + {memory.scratch[index]}" if kernel.scratch_bytes else "NULL")
+        arguments.append(f"arena + {memory.scratch[index]}" if index in memory.scratch else "NULL")
     return f"{kernel.name}({', '.join(arguments)})"
 
 

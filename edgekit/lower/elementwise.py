@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from edgekit.graph.fixedpoint import activation_range, quantize_multiplier
-from edgekit.graph.ir import DType, Tensor
+from edgekit.graph.ir import Array, DType, Tensor
 from edgekit.graph.ops import Add, Mul, Op, Sub
 from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import EIGHT_BIT, Call
 from edgekit.graph.reference.elementwise import product_factor, sum_factors
 from edgekit.lower.program import Constant, Kernel, Step, Value
 from edgekit.lower.strides import broadcast, padded
+from edgekit.lower.unsigned import Rescale
 
 
 def add_or_sub(op: Add | Sub, call: Call) -> Step:
@@ -84,10 +85,20 @@ def lookup(op: Op, call: Call) -> Step:
         raise call.refuse("has a C kernel for 8-bit values only")
     every = np.arange(256, dtype=np.uint8).view(x.dtype.numpy)
     (table,) = evaluate(replace(call, values=(every,)))
+    return _table(call, table.view(np.uint8))
+
+
+def rescale(op: Rescale, call: Call) -> Step:
+    """The step of an input that a Concatenation of uint8 tensors rescales."""
+    return _table(call, np.frombuffer(op.table, np.uint8))
+
+
+def _table(call: Call, table: Array) -> Step:
+    x = call.inputs[0]
     kernel = Kernel(
         name="ek_lookup_8",
         struct="ek_lookup",
-        parameters={"elements": x.elements, "table": Constant("table", table.view(np.uint8))},
+        parameters={"elements": x.elements, "table": Constant("table", table)},
         operands=(x.name,),
         outputs=call.node.outputs,
         overwrites=(0,),

@@ -1,6 +1,7 @@
 """Graph -> Program: each op's own file says which kernel computes it.
 
-An integer graph enters, a `Program` leaves. Refused: ops and element types that no kernel of the
+An integer graph enters, a `Program` leaves, whose graph has int8 activations even where they were
+uint8 (see `unsigned`). Refused: ops and element types that no kernel of the
 runtime computes, named with their node.
 """
 
@@ -15,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower.elementwise import add_or_sub, lookup, mul
+from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.movement import (
     concatenation,
     dequantize,
@@ -29,6 +30,7 @@ from edgekit.lower.pooling import average_pool_2d, max_pool_2d, mean
 from edgekit.lower.products import conv_2d, depthwise_conv_2d, fully_connected
 from edgekit.lower.program import Program, Step
 from edgekit.lower.scores import softmax
+from edgekit.lower.unsigned import Rescale, UnsignedAveragePool2D, with_signed_activations
 
 Lowering = Callable[[Any, Call], Step]
 
@@ -37,6 +39,7 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     ops.DepthwiseConv2D: depthwise_conv_2d,
     ops.FullyConnected: fully_connected,
     ops.AveragePool2D: average_pool_2d,
+    UnsignedAveragePool2D: average_pool_2d,
     ops.MaxPool2D: max_pool_2d,
     ops.Mean: mean,
     ops.Add: add_or_sub,
@@ -57,6 +60,7 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     ops.Split: split,
     ops.Quantize: quantize,
     ops.Dequantize: dequantize,
+    Rescale: rescale,
 }
 
 
@@ -66,6 +70,7 @@ def lower(graph: Graph) -> Program:
     Raises:
         UnsupportedError: names the first node that no kernel computes.
     """
+    graph = with_signed_activations(graph)
     return Program(graph, tuple(_step(graph, node) for node in graph.nodes))
 
 

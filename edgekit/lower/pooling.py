@@ -12,12 +12,14 @@ from edgekit.graph.reference.reduction import mean_multiplier, reduced_axes
 from edgekit.graph.reference.windows import Axis
 from edgekit.lower.program import Kernel, Step
 from edgekit.lower.strides import contiguous, padded
+from edgekit.lower.unsigned import OFFSET, UnsignedAveragePool2D
 from edgekit.lower.windows import geometry
 
 
 def average_pool_2d(op: AveragePool2D, call: Call) -> Step:
     """The step of an AveragePool2D."""
-    return _pool(op, call, "ek_average_pool_s8")
+    offset = OFFSET if isinstance(op, UnsignedAveragePool2D) else 0
+    return _pool(op, call, "ek_average_pool_s8", offset)
 
 
 def max_pool_2d(op: MaxPool2D, call: Call) -> Step:
@@ -25,14 +27,19 @@ def max_pool_2d(op: MaxPool2D, call: Call) -> Step:
     return _pool(op, call, "ek_max_pool_s8")
 
 
-def _pool(op: AveragePool2D | MaxPool2D, call: Call, name: str) -> Step:
+def _pool(op: AveragePool2D | MaxPool2D, call: Call, name: str, offset: int = 0) -> Step:
     x = call.inputs[0]
     if x.dtype is not DType.INT8:
         raise call.refuse("has a C kernel for int8 only")
     rows = Axis.of(x.shape[1], op.filter[0], op.stride[0], 1, op.padding)
     columns = Axis.of(x.shape[2], op.filter[1], op.stride[1], 1, op.padding)
     low, high = activation_range(op.activation, *call.per_tensor(call.output), call.output_type)
-    parameters = {**geometry(rows, columns, x.shape), "output_min": low, "output_max": high}
+    parameters = {
+        **geometry(rows, columns, x.shape),
+        "offset": offset,
+        "output_min": low,
+        "output_max": high,
+    }
     kernel = Kernel(name, "ek_pool", parameters, (x.name,), call.node.outputs)
     return Step(call.node, (kernel,))
 

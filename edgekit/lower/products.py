@@ -1,13 +1,16 @@
-"""Conv2D, DepthwiseConv2D and FullyConnected: sums of products of int8."""
+"""Conv2D, DepthwiseConv2D and FullyConnected: sums of products."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgekit.graph.ir import Array, DType, Tensor
 from edgekit.graph.ops import Conv2D, DepthwiseConv2D, FullyConnected
-from edgekit.graph.reference.call import Call
-from edgekit.graph.reference.layer import integer_terms
+from edgekit.graph.reference.call import EIGHT_BIT, Call
+from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
-from edgekit.lower.program import Constant, Kernel, Step
+from edgekit.lower.program import Constant, Kernel, Step, Value
+from edgekit.lower.unsigned import OFFSET
 from edgekit.lower.windows import dilation, geometry, requantization
 
 _PIXELS = 2  # whose windows ek_conv_s8 gathers together
@@ -15,7 +18,7 @@ _PIXELS = 2  # whose windows ek_conv_s8 gathers together
 
 def conv_2d(op: Conv2D, call: Call) -> Step:
     """The step of a Conv2D, grouped or not."""
-    x, weights = _int8(call)
+    x, weights = _constant_weights(call)
     terms = integer_terms(call, op.activation, channel_axis=0)
     outputs, height, width, depth = weights.shape
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
@@ -29,7 +32,7 @@ def conv_2d(op: Conv2D, call: Call) -> Step:
             **dilation(rows, columns),
             "output_channels": outputs,
             "groups": x.shape[3] // depth,
-            "weights": Constant("weights", weights, layout="OHWI"),
+            **_weights(weights, terms, "OHWI"),
             **requantization(terms),
         },
         operands=(x.name,),
@@ -41,11 +44,15 @@ def conv_2d(op: Conv2D, call: Call) -> Step:
 
 def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
     """The step of a DepthwiseConv2D, any channel multiplier."""
-    x, weights = _int8(call)
+    x, weights = _constant_weights(call)
     terms = integer_terms(call, op.activation, channel_axis=3)
     _, height, width, channels = weights.shape
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
+    laps = any(axis.padded > axis.size for axis in (rows, columns))
+    window_bytes = height * width * x.shape[3]
+    held_bytes = (rows.before + 1) * columns.count * channels
+    may_overwrite = x.shape[0] == 1 and channels == x.shape[3]
     kernel = Kernel(
         name="ek_depthwise_s8",
         struct="ek_depthwise",
@@ -53,18 +60,20 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
             **geometry(rows, columns, x.shape),
             **dilation(rows, columns),
             "multiplier": channels // x.shape[3],
-            "weights": Constant("weights", weights, layout="kernel rows, columns, channels"),
+            **_weights(weights, terms, "kernel rows, columns, channels"),
             **requantization(terms),
         },
         operands=(x.name,),
         outputs=call.node.outputs,
+        scratch_bytes=window_bytes if laps else 0,
+        in_place_scratch_bytes=window_bytes + held_bytes if may_overwrite else None,
     )
     return Step(call.node, (kernel,))
 
 
 def fully_connected(op: FullyConnected, call: Call) -> Step:
     """The step of a FullyConnected."""
-    x, weights = _int8(call)
+    x, weights = _constant_weights(call)
     terms = integer_terms(call, op.activation, channel_axis=0)
     outputs, inputs = weights.shape
     kernel = Kernel(
@@ -74,8 +83,7 @@ def fully_connected(op: FullyConnected, call: Call) -> Step:
             "rows": x.elements // inputs,
             "inputs": inputs,
             "outputs": outputs,
-            "weights": Constant("weights", weights, layout="outputs, inputs"),
-            "weight_zero_point": terms.weight_zero_point,
+            **_weights(weights, terms, "outputs, inputs"),
             **requantization(terms),
         },
         operands=(x.name,),
@@ -84,9 +92,18 @@ def fully_connected(op: FullyConnected, call: Call) -> Step:
     return Step(call.node, (kernel,))
 
 
-def _int8(call: Call) -> tuple[Tensor, Array]:
-    """The input and the weights' values, both int8."""
+def _constant_weights(call: Call) -> tuple[Tensor, Array]:
+    """The int8 input, and the weights' values: int8, or uint8 in a legacy network."""
     x, weights = call.inputs[0], call.inputs[1]
-    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
+    if x.dtype is not DType.INT8 or weights.dtype not in EIGHT_BIT or weights.data is None:
         raise call.refuse("has a C kernel for int8 only")
     return x, weights.data
+
+
+def _weights(weights: Array, terms: IntegerTerms, layout: str) -> dict[str, Value]:
+    """The fields of the weights as int8; what is uint8 moves with its zero point."""
+    zero_point = terms.weight_zero_point
+    if weights.dtype == np.uint8:
+        weights = (np.asarray(weights, np.uint8) ^ OFFSET).view(np.int8)
+        zero_point -= OFFSET
+    return {"weights": Constant("weights", weights, layout=layout), "weight_zero_point": zero_point}

@@ -47,6 +47,8 @@ class Kernel:
             is a kernel that takes no scratch.
         overwrites: positions among the operands whose memory the output may take, because the
             kernel reads an element for the last time before it writes there.
+        in_place_scratch_bytes: scratch with which the output may take the first operand's memory,
+            None where no scratch allows that. The kernel sees it by the two pointers.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Kernel:
     outputs: tuple[str, ...]
     scratch_bytes: int | None = None
     overwrites: tuple[int, ...] = ()
+    in_place_scratch_bytes: int | None = None
 
     @property
     def constants(self) -> tuple[Constant, ...]:

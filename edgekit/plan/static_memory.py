@@ -1,19 +1,19 @@
 """Where everything lies in the arena of a generated C program.
 
 A `Program` enters; a frozen `StaticMemory` leaves: the offset of each activation and of each
-kernel's scratch, known before anything runs. Views take the place of what they are views of, and a
-kernel that may overwrite an input does so where that input is read for the last time.
+kernel's scratch, known before anything runs. `sharing` says which activations share a place and
+`placement` where that is; of what may be shared or not, here is chosen what gives the lowest arena,
+and of two equal ones that with fewer copies.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgekit.lower.program import Program, Step
-from edgekit.plan.arena import ALIGNMENT, ArenaPlan, PlacedBuffer, activation_buffers, peak
-from edgekit.plan.greedy import Buffer
-from edgekit.plan.placement import lower_bound, pack
-from edgekit.plan.tflm_memory import align
+from edgekit.lower.program import Program
+from edgekit.plan.arena import ArenaPlan, PlacedBuffer, activation_buffers, peak
+from edgekit.plan.placement import Packing, lower_bound, pack
+from edgekit.plan.sharing import Choice, Sharing, costly, parts, share
 
 
 @dataclass(frozen=True)
@@ -24,35 +24,78 @@ class StaticMemory:
         arena_bytes: its size, a multiple of 16; its start is aligned to 16.
         offsets: of each activation from the arena's start, by tensor name.
         scratch: of each step's scratch, by the step's index; steps without any are left out.
+        scratch_bytes: how large that is.
         bound_bytes: the most bytes alive at one step: no placement of these buffers needs fewer.
     """
 
     arena_bytes: int
     offsets: dict[str, int]
     scratch: dict[int, int]
+    scratch_bytes: dict[int, int]
     bound_bytes: int
 
 
 def plan_memory(program: Program) -> StaticMemory:
     """Place the activations and scratch buffers of a program."""
-    groups = _groups(program)
-    scratch = {
-        index: Buffer(f"scratch {index}", size, index + 1, index + 1)
-        for index, step in enumerate(program.steps)
-        if (size := _scratch_bytes(step))
-    }
-    buffers = [group.buffer for group in groups] + list(scratch.values())
-    packing = pack(buffers)
+    plan = _with_costly_steps(program, _with_parts(program, _Plan.of(program, Choice())))
+    offsets = plan.packing.offsets
+    scratch = plan.sharing.scratch
     return StaticMemory(
-        arena_bytes=packing.height_bytes,
+        arena_bytes=plan.packing.height_bytes,
         offsets={
-            name: offset
-            for group, offset in zip(groups, packing.offsets, strict=False)
-            for name in group.names
+            name: offset + place
+            for group, offset in zip(plan.sharing.groups, offsets, strict=False)
+            for name, place in group.places.items()
         },
-        scratch=dict(zip(scratch, packing.offsets[len(groups) :], strict=True)),
-        bound_bytes=lower_bound(buffers),
+        scratch=dict(zip(scratch, offsets[len(plan.sharing.groups) :], strict=True)),
+        scratch_bytes={index: buffer.size_bytes for index, buffer in scratch.items()},
+        bound_bytes=lower_bound(plan.sharing.buffers),
     )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A choice and what comes of it."""
+
+    choice: Choice
+    sharing: Sharing
+    packing: Packing
+
+    @staticmethod
+    def of(program: Program, choice: Choice) -> _Plan:
+        sharing = share(program, choice)
+        return _Plan(choice, sharing, pack(sharing.buffers))
+
+
+def _with_parts(program: Program, plan: _Plan) -> _Plan:
+    """As many parts inside their wholes as do not cost memory: all together, else one by one."""
+    every = frozenset(parts(program))
+    if not every:
+        return plan
+    trial = _Plan.of(program, Choice(every))
+    if trial.packing.height_bytes <= plan.packing.height_bytes:
+        return trial
+    for part in sorted(every):
+        trial = _Plan.of(program, Choice(plan.choice.parts | {part}))
+        if trial.packing.height_bytes <= plan.packing.height_bytes:
+            plan = trial
+    return plan
+
+
+def _with_costly_steps(program: Program, plan: _Plan) -> _Plan:
+    """Those steps in place without which the arena would be higher; none if that is not lower."""
+    able = frozenset(costly(program))
+    others = (i for i in range(1 + len(program.steps)) if i - 1 not in able)
+    height = plan.packing.height_bytes
+    if not able or max(map(plan.sharing.bytes_at, others), default=0) >= height:
+        return plan
+    every = _Plan.of(program, Choice(plan.choice.parts, able))
+    low = every.packing.height_bytes
+    if low >= height:
+        return plan
+    needed = frozenset(i for i in able if plan.sharing.bytes_at(i + 1) > low)
+    few = _Plan.of(program, Choice(plan.choice.parts, needed))
+    return few if few.packing.height_bytes <= low else every
 
 
 def arena_plan(program: Program, memory: StaticMemory) -> ArenaPlan:
@@ -62,9 +105,10 @@ def arena_plan(program: Program, memory: StaticMemory) -> ArenaPlan:
         for b in activation_buffers(program.graph)
     ]
     scratch = [
-        PlacedBuffer(step.node.name, _scratch_bytes(step), index, index, offset, True)
-        for index, step in enumerate(program.steps, start=1)
-        if (offset := memory.scratch.get(index - 1)) is not None
+        PlacedBuffer(
+            program.steps[index].node.name, size, index + 1, index + 1, memory.scratch[index], True
+        )
+        for index, size in memory.scratch_bytes.items()
     ]
     buffers = (*tensors, *scratch)
     step, peak_bytes = peak(buffers, len(program.steps))
@@ -79,53 +123,3 @@ def arena_plan(program: Program, memory: StaticMemory) -> ArenaPlan:
         peak_bytes=peak_bytes,
         build=None,
     )
-
-
-def _scratch_bytes(step: Step) -> int:
-    return align(max((k.scratch_bytes or 0 for k in step.kernels), default=0), ALIGNMENT)
-
-
-@dataclass
-class _Group:
-    """Tensors that share a place: `buffer` covers all their lives."""
-
-    buffer: Buffer
-    names: list[str]
-
-    def join(self, other: Buffer) -> None:
-        own = self.buffer
-        size, last = max(own.size_bytes, other.size_bytes), max(own.last, other.last)
-        self.buffer = Buffer(own.name, size, min(own.first, other.first), last)
-        self.names.append(other.name)
-
-
-def _groups(program: Program) -> list[_Group]:
-    """The activations, those that share their place together."""
-    buffers = {buffer.name: buffer for buffer in activation_buffers(program.graph)}
-    found = {name: _Group(buffer, [name]) for name, buffer in buffers.items()}
-    for index, step in enumerate(program.steps, start=1):
-        source = _gives_way(program, step, found, index)
-        if source is not None:
-            group = found[source]
-            group.join(buffers[step.node.outputs[0]])
-            found[step.node.outputs[0]] = group
-    return list({id(group): group for group in found.values()}.values())
-
-
-def _gives_way(program: Program, step: Step, found: dict[str, _Group], index: int) -> str | None:
-    """The input whose place the first output takes; None if it needs one of its own."""
-    if not step.kernels:
-        return program.activations(step.node)[0]
-    if len(step.kernels) > 1:
-        return None
-    kernel, tensors = step.kernels[0], program.graph.tensors
-    size = align(tensors[kernel.outputs[0]].size_bytes, ALIGNMENT)
-    for position in kernel.overwrites:
-        source = kernel.operands[position]
-        if not isinstance(source, str):
-            continue
-        group = found[source]
-        kept = any(name in program.graph.outputs for name in group.names)
-        if group.buffer.last == index and group.buffer.size_bytes >= size and not kept:
-            return source
-    return None

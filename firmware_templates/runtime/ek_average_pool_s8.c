@@ -24,7 +24,8 @@ void ek_average_pool_s8(const ek_pool *p, const int8_t *input, int8_t *output) {
           for (int32_t i = top; i < bottom; i++) {
             for (int32_t j = left; j < right; j++) sum += input[i * row + j * channels + c];
           }
-          *output++ = (int8_t)ek_clamp(mean(sum, count), p->output_min, p->output_max);
+          const int32_t value = mean(sum + p->offset * count, count) - p->offset;
+          *output++ = (int8_t)ek_clamp(value, p->output_min, p->output_max);
         }
       }
     }

@@ -16,6 +16,7 @@ typedef struct {
   int32_t pad_top, pad_left;
   int32_t groups;
   const int8_t *weights;
+  int32_t weight_zero_point;  /* 0 but for models that were uint8 */
   const int32_t *bias;        /* (O,) */
   const int32_t *multipliers; /* (O,), Q0.31 */
   const int8_t *shifts;       /* (O,), -31 to 31 */

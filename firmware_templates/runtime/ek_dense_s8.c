@@ -1,13 +1,7 @@
 #include "ek_dense_s8.h"
 
 #include "ek_fixed.h"
-
-/* sum(input), which the weights' zero point is multiplied by. */
-static int32_t total(const int8_t *input, int32_t count) {
-  int32_t sum = 0;
-  for (int32_t i = 0; i < count; i++) sum += input[i];
-  return sum;
-}
+#include "ek_products.h"
 
 static int8_t finish(const ek_dense *p, int32_t output, int32_t sum) {
   const int32_t scaled = ek_rescale(ek_add_wrapping(sum, p->bias[output]), p->multipliers[output],
@@ -20,22 +14,13 @@ void ek_dense_s8(const ek_dense *p, const int8_t *input, int8_t *output) {
   for (int32_t row = 0; row < p->rows; row++) {
     const int8_t *weights = p->weights;
     const int32_t offset =
-        p->weight_zero_point ? -p->weight_zero_point * total(input, p->inputs) : 0;
-    int32_t o = 0;
-    for (; o + 2 <= p->outputs; o += 2, weights += 2 * p->inputs) {
-      const int8_t *second = weights + p->inputs;
-      int32_t sum_a = offset, sum_b = offset;
-      for (int32_t i = 0; i < p->inputs; i++) {
-        sum_a += weights[i] * input[i];
-        sum_b += second[i] * input[i];
-      }
-      output[o] = finish(p, o, sum_a);
-      output[o + 1] = finish(p, o + 1, sum_b);
-    }
-    if (o < p->outputs) {
-      int32_t sum = offset;
-      for (int32_t i = 0; i < p->inputs; i++) sum += weights[i] * input[i];
-      output[o] = finish(p, o, sum);
+        p->weight_zero_point ? -p->weight_zero_point * ek_sum(input, p->inputs) : 0;
+    for (int32_t o = 0; o < p->outputs; o += 2, weights += 2 * p->inputs) {
+      const int is_last = o + 1 == p->outputs; /* of an odd number: computed twice */
+      int32_t sums[2] = {offset, offset};
+      ek_add_products_1x2(input, weights, is_last ? weights : weights + p->inputs, p->inputs, sums);
+      output[o] = finish(p, o, sums[0]);
+      if (!is_last) output[o + 1] = finish(p, o + 1, sums[1]);
     }
     input += p->inputs;
     output += p->outputs;

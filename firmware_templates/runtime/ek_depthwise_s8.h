@@ -16,6 +16,7 @@ typedef struct {
   int32_t dilation_height, dilation_width;
   int32_t pad_top, pad_left;
   const int8_t *weights;
+  int32_t weight_zero_point;  /* 0 but for models that were uint8 */
   const int32_t *bias;        /* (C*M,) */
   const int32_t *multipliers; /* (C*M,), Q0.31 */
   const int8_t *shifts;       /* (C*M,), -31 to 31 */
@@ -23,6 +24,10 @@ typedef struct {
   int32_t output_zero_point, output_min, output_max;
 } ek_depthwise;
 
-void ek_depthwise_s8(const ek_depthwise *p, const int8_t *input, int8_t *output);
+/* scratch: one window (kH,kW,C); unused (may be null) where no window laps over the border.
+ *
+ * The output may be the input where N and M are 1; scratch then holds pad_top + 1 rows of output
+ * (W',C) behind the window. */
+void ek_depthwise_s8(const ek_depthwise *p, const int8_t *input, int8_t *output, void *scratch);
 
 #endif

@@ -12,6 +12,7 @@ typedef struct {
   int32_t kernel_height, kernel_width;
   int32_t stride_height, stride_width;
   int32_t pad_top, pad_left;
+  int32_t offset; /* of the values averaged: 128 where they were unsigned, else 0 */
   int32_t output_min, output_max;
 } ek_pool;
 

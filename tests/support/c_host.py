@@ -44,7 +44,7 @@ int main(void) {{
   int which;
   while (fread(&which, sizeof which, 1, stdin) == 1) {{
     const program *p = &programs[which];
-    uint8_t *arena = aligned_alloc(16, p->arena_bytes + 16);
+    uint8_t *arena = aligned_alloc(16, p->arena_bytes);
     for (size_t i = 0; i < p->arena_bytes; i++) arena[i] = 0xA5;
     for (int i = 0; i < p->inputs; i++)
       if (fread(arena + p->input[i].offset, 1, p->input[i].bytes, stdin) != p->input[i].bytes)
@@ -111,12 +111,16 @@ class HostPrograms:
 
 
 def assert_c_equals_reference(
-    graphs: Sequence[Graph], folder: Path, rng: np.random.Generator, samples: int = 3
+    graphs: Sequence[Graph], folder: Path, rng: np.random.Generator, *flags: str, samples: int = 3
 ) -> None:
-    """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`."""
+    """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`.
+
+    Args:
+        flags: for the compiler, beside the strictest.
+    """
     from support.op_cases import random_values
 
-    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS)
+    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags)
     runs = [
         (index, [random_values(rng, graph.tensors[name]) for name in graph.inputs])
         for index, graph in enumerate(graphs)

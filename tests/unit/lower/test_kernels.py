@@ -137,3 +137,13 @@ def test_is_bit_exact(
 ) -> None:
     rng = rng_of("c", cases.__name__)
     assert_c_equals_reference(list(cases(rng)), tmp_path, rng)
+
+
+@pytest.mark.parametrize("cases", (convolutions, matrix_products, means, softmaxes))
+def test_is_bit_exact_as_the_smallest_cores_compute(
+    cases: Callable[[np.random.Generator], Iterator[Graph]], tmp_path: Path
+) -> None:
+    """Armv6-M and Armv8-M Baseline take other paths, which any compiler can be told to take."""
+    rng = rng_of("small core", cases.__name__)
+    small_core = ("-DEK_NARROW_MULTIPLIER", "-DEK_FEW_REGISTERS")
+    assert_c_equals_reference(list(cases(rng)), tmp_path, rng, *small_core)
