@@ -30,6 +30,7 @@ from edgekit.emulate.firmware import Sizes, compiled_sizes
 from edgekit.emulate.toolchain import Toolchain
 from edgekit.errors import MissingToolError
 from edgekit.graph.ir import Graph
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
@@ -177,7 +178,7 @@ def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
     Raises:
         UnsupportedError: names the first op that no kernel computes.
     """
-    program = lower(graph)
+    program = lower(graph, Isa.of(board.core))
     return judge_program(
         board,
         graph,
@@ -191,7 +192,7 @@ def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
 
 @lru_cache(maxsize=1)
 def _program(deployment: Deployment) -> Program:
-    return lower(deployment.graph)
+    return lower(deployment.graph, Isa.of(deployment.board.core))
 
 
 @lru_cache(maxsize=1)

@@ -80,12 +80,13 @@ def _show_interpreted(
 def _show_program(model: Model, board: Board | None, as_json: bool, picture: Path | None) -> None:
     """As a generated C program."""
     from edgekit.backends.c import foresee
+    from edgekit.lower.isa import Isa
     from edgekit.lower.lowering import lower
     from edgekit.plan.static_memory import arena_plan, plan_memory
     from edgekit.report.program_memory import program_report, program_text
     from edgekit.report.waterfall import waterfall
 
-    program = lower(model.graph)
+    program = lower(model.graph, Isa.of(board.core) if board else Isa.PORTABLE)
     memory = plan_memory(program)
     fit = foresee(board, model.graph, golden_count=0) if board else None
     report = program_report(model, program, memory, fit)

@@ -16,7 +16,9 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
+from edgekit.lower import dsp
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
+from edgekit.lower.isa import Isa
 from edgekit.lower.movement import (
     concatenation,
     dequantize,
@@ -33,6 +35,7 @@ from edgekit.lower.scores import softmax
 from edgekit.lower.unsigned import Rescale, UnsignedAveragePool2D, with_signed_activations
 
 Lowering = Callable[[Any, Call], Step]
+FastLowering = Callable[[Any, Call], Step | None]
 
 LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     ops.Conv2D: conv_2d,
@@ -63,18 +66,24 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     Rescale: rescale,
 }
 
+# Kernels of an instruction set, tried first; None leaves the node to the portable one.
+FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], FastLowering]] = {
+    Isa.PORTABLE: {},
+    Isa.DSP: {ops.Conv2D: dsp.conv_2d, ops.DepthwiseConv2D: dsp.depthwise_conv_2d},
+}
 
-def lower(graph: Graph) -> Program:
-    """The program of a graph.
+
+def lower(graph: Graph, isa: Isa = Isa.PORTABLE) -> Program:
+    """The program of a graph, with the fastest kernels for a processor.
 
     Raises:
         UnsupportedError: names the first node that no kernel computes.
     """
     graph = with_signed_activations(graph)
-    return Program(graph, tuple(_step(graph, node) for node in graph.nodes))
+    return Program(graph, tuple(_step(graph, node, isa) for node in graph.nodes))
 
 
-def _step(graph: Graph, node: Node) -> Step:
+def _step(graph: Graph, node: Node, isa: Isa) -> Step:
     inputs = graph.inputs_of(node)
     absent = np.empty(0)  # an activation has no value yet
     values = tuple(absent if tensor.data is None else tensor.data for tensor in inputs)
@@ -85,4 +94,5 @@ def _step(graph: Graph, node: Node) -> Step:
             f"{node.op.tflite_name} '{node.name}' has no C kernel.",
             hint="Build for tflm, rpi or coral, or replace the op; docs/ops.md lists the kernels.",
         )
-    return lowering(node.op, call)
+    fast = FAST_LOWERINGS[isa].get(type(node.op))
+    return (fast and fast(node.op, call)) or lowering(node.op, call)

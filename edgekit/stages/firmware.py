@@ -21,6 +21,7 @@ from edgekit.emulate.samples import random_samples, reference_outputs
 from edgekit.emulate.toolchain import for_core
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph.ir import Graph
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
@@ -43,7 +44,7 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
         MissingToolError: no compiler is installed.
         EdgekitError: shows what the compiler said.
     """
-    program = lower(graph)
+    program = lower(graph, Isa.of(board.core))
     memory = plan_memory(program)
     for name, content in c_program(program, memory).items():
         if name not in bundle or bundle.read(name) != content:
@@ -70,7 +71,7 @@ def of_model(
             f"The board {board.id} takes no C programs.",
             hint="`edgekit boards` shows which do: those with the target c.",
         )
-    program = lower(graph)
+    program = lower(graph, Isa.of(board.core))
     memory = plan_memory(program)
     inputs = random_samples(graph, 1, seed)
     deployment = Deployment(

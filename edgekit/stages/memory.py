@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgekit.convert import tflite_reader, tflite_writer
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.plan.arena import ArenaPlan, build_for, plan_arena
 from edgekit.plan.boards import Board
@@ -28,7 +29,7 @@ def placed(entry: Entry, integer: Integer, board: Board, target: str) -> tuple[I
     """
     graph = integer.graph
     if target == "c":
-        program = lower(graph)
+        program = lower(graph, Isa.of(board.core))
         return integer, arena_plan(program, plan_memory(program))
     if entry.tflite is not None:
         offsets, order = tflite_reader.read_offsets(entry.tflite), list(graph.tensors)

@@ -15,6 +15,7 @@ import pytest
 from edgekit.emit.c_program import c_program
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Graph
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.plan.static_memory import plan_memory
 
@@ -62,11 +63,13 @@ int main(void) {{
 class HostPrograms:
     """Several graphs as C programs in one executable: compiling is what takes the time."""
 
-    def __init__(self, graphs: Sequence[Graph], folder: Path, *flags: str) -> None:
+    def __init__(
+        self, graphs: Sequence[Graph], folder: Path, *flags: str, isa: Isa = Isa.PORTABLE
+    ) -> None:
         self._graphs = graphs
         includes, rows = [], []
         for index, graph in enumerate(graphs):
-            program = lower(graph)
+            program = lower(graph, isa)
             memory = plan_memory(program)
             for name, content in c_program(program, memory, f"case{index}").items():
                 (folder / name).write_bytes(content)
@@ -111,16 +114,22 @@ class HostPrograms:
 
 
 def assert_c_equals_reference(
-    graphs: Sequence[Graph], folder: Path, rng: np.random.Generator, *flags: str, samples: int = 3
+    graphs: Sequence[Graph],
+    folder: Path,
+    rng: np.random.Generator,
+    *flags: str,
+    samples: int = 3,
+    isa: Isa = Isa.PORTABLE,
 ) -> None:
     """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`.
 
     Args:
         flags: for the compiler, beside the strictest.
+        isa: whose kernels, by their portable twins.
     """
     from support.op_cases import random_values
 
-    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags)
+    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags, isa=isa)
     runs = [
         (index, [random_values(rng, graph.tensors[name]) for name in graph.inputs])
         for index, graph in enumerate(graphs)

@@ -1,0 +1,29 @@
+"""What a processor can compute at once, which decides the kernels of a program."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Isa(Enum):
+    """The extensions of a core's instruction set that kernels are written for.
+
+    Programs lowered for one still compile for every core: kernels bring portable twins.
+    """
+
+    PORTABLE = "portable"
+    DSP = "dsp"
+    """Two 16-bit products an instruction: ARMv7E-M, and ARMv8-M with the DSP extension."""
+
+    @staticmethod
+    def of(core: str) -> Isa:
+        """The extensions of a core by its name: "cortex-m4"; an unknown one has none."""
+        return _CORES.get(core, Isa.PORTABLE)
+
+
+_CORES = {
+    "cortex-m4": Isa.DSP,
+    "cortex-m7": Isa.DSP,
+    "cortex-m33": Isa.DSP,
+    "cortex-m55": Isa.DSP,
+}

@@ -1,0 +1,74 @@
+/* The instructions that packed kernels are made of, by name; where the core lacks them, in C with
+ * the same bits. */
+#ifndef EK_PACKED_H_
+#define EK_PACKED_H_
+
+#include <stdint.h>
+
+/* Four bytes from any address: one instruction, which a freestanding compiler does not make of memcpy. */
+static inline uint32_t ek_load_word(const void *from) {
+  uint32_t word;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
+/* Four bytes to any address. */
+static inline void ek_store_word(void *to, uint32_t word) {
+  __builtin_memcpy(to, &word, sizeof word);
+}
+
+#if defined(__ARM_FEATURE_DSP)
+#include <arm_acle.h>
+
+/* Bytes 0 and 2 as signed halfwords. */
+static inline uint32_t ek_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
+
+/* high32(a * b) + sum. */
+static inline int32_t ek_smmla(int32_t a, int32_t b, int32_t sum) {
+  int32_t result;
+  __asm("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+
+/* sum + both products of signed halfwords, modulo 2^32. */
+static inline int32_t ek_smlad(uint32_t a, uint32_t b, int32_t sum) {
+  int32_t result;
+  __asm("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+}
+
+#else
+
+static inline uint32_t ek_sxtb16(uint32_t x) {
+  return (uint32_t)(uint16_t)(int8_t)x | (uint32_t)(uint16_t)(int8_t)(x >> 16) << 16;
+}
+
+/* sum + the product of the low halfwords; of the high ones. */
+static inline int32_t ek_smlabb(uint32_t a, uint32_t b, int32_t sum) {
+  return (int32_t)((uint32_t)sum + (uint32_t)((int16_t)a * (int16_t)b));
+}
+
+static inline int32_t ek_smlatt(uint32_t a, uint32_t b, int32_t sum) {
+  return ek_smlabb(a >> 16, b >> 16, sum);
+}
+
+static inline int32_t ek_smmla(int32_t a, int32_t b, int32_t sum) {
+  return (int32_t)(((int64_t)a * b) >> 32) + sum;
+}
+
+static inline int32_t ek_smlad(uint32_t a, uint32_t b, int32_t sum) {
+  const int32_t low = (int16_t)a * (int16_t)b;
+  const int32_t high = (int16_t)(a >> 16) * (int16_t)(b >> 16);
+  return (int32_t)((uint32_t)sum + (uint32_t)low + (uint32_t)high);
+}
+
+#endif
+
+/* saturate_int8((high32(sum * multiplier) + offset) >> shift): SMMLA and SSAT. */
+static inline int8_t ek_finish_once(int32_t sum, int32_t multiplier, int32_t offset,
+                                    int32_t shift) {
+  const int32_t scaled = ek_smmla(sum, multiplier, offset) >> shift;
+  return (int8_t)(scaled < -128 ? -128 : scaled > 127 ? 127 : scaled);
+}
+
+#endif

@@ -1,0 +1,139 @@
+"""The kernels for pairs of 16-bit products: exact by their portable twins, and by proof."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.c_host import assert_c_equals_reference, needs_compiler
+from support.graphs import GraphBuilder
+from support.op_cases import rng_of
+
+from edgekit.graph.fixedpoint import multiply_by_quantized_multiplier
+from edgekit.graph.ir import Graph
+from edgekit.graph.ops import Activation, Padding
+from edgekit.graph.reference.layer import IntegerTerms
+from edgekit.lower.isa import Isa
+from edgekit.lower.lowering import lower
+from edgekit.lower.one_step import MOST, exponents, one_step
+
+Q = GraphBuilder.int8
+
+
+def convolutions(rng: np.random.Generator) -> Iterator[Graph]:
+    for seed in range(24):
+        b = GraphBuilder("conv", seed)
+        size, depth = int(rng.integers(5, 12)), int(rng.choice([1, 3, 4, 8, 12]))
+        kernel = int(rng.choice([1, 1, 3]))
+        x = b.input("x", (1, size, size + 1, depth), Q(0.02, int(rng.integers(-128, 128))))
+        stride = (int(rng.integers(1, 3)),) * 2
+        y = b.conv(
+            x,
+            2 * int(rng.integers(1, 7)),
+            (kernel, kernel),
+            stride=stride,
+            padding=Padding(rng.choice(["SAME", "VALID"])),
+            activation=Activation(rng.choice(["RELU", "RELU6", "NONE"])),
+            quantization=Q(0.03, -128),
+        )
+        yield b.build(y)
+
+
+def depthwise_convolutions(rng: np.random.Generator) -> Iterator[Graph]:
+    for seed in range(24):
+        b = GraphBuilder("depthwise", seed)
+        size, depth = int(rng.integers(3, 12)), 4 * int(rng.integers(1, 6))
+        x = b.input("x", (1, size, size + 2, depth), Q(0.02, int(rng.integers(-128, 128))))
+        stride = (int(rng.integers(1, 3)),) * 2
+        padding = Padding(rng.choice(["SAME", "VALID"]))
+        relu = Activation(rng.choice(["RELU", "RELU6", "NONE"]))
+        b.random = rng_of("depthwise", seed)
+        y = b.depthwise(
+            x, (3, 3), stride=stride, padding=padding, activation=relu, quantization=Q(0.03, -128)
+        )
+        yield b.build(y)
+
+
+def kernels(graph: Graph) -> tuple[str, ...]:
+    return lower(graph, Isa.DSP).kernel_names
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("cases", "kernel"),
+    [(convolutions, "ek_conv_dsp"), (depthwise_convolutions, "ek_depthwise_dsp")],
+)
+def test_twins_are_bit_exact(
+    cases: Callable[[np.random.Generator], Iterator[Graph]], kernel: str, tmp_path: Path
+) -> None:
+    rng = rng_of("dsp", kernel)
+    graphs = list(cases(rng))
+    fast = [graph for graph in graphs if kernel in kernels(graph)]
+    assert len(fast) > len(graphs) // 2
+    assert_c_equals_reference(fast, tmp_path, rng, isa=Isa.DSP)
+
+
+def random_terms(rng: np.random.Generator, channels: int, low: int) -> IntegerTerms:
+    return IntegerTerms(
+        bias=rng.integers(-(2**15), 2**15, channels),
+        multiplier=rng.integers(1 << 30, 1 << 31, channels),
+        shift=rng.integers(-12, -4, channels),
+        weight_zero_point=0,
+        input_zero_point=0,
+        zero_point=-128 if low == -128 else int(rng.integers(-100, 100)),
+        low=low,
+        high=127,
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_step_equals_two_roundings_at_every_reachable_sum(seed: int) -> None:
+    rng = rng_of("one step", seed)
+    terms = random_terms(rng, 4, low=-128)
+    weights = rng.integers(-127, 128, (4, 9))
+    exponent = exponents(terms, weights)
+    made = one_step(terms, weights, exponent)
+    assert made is not None
+    for c in range(4):
+        reach = int(np.abs(weights[c]).sum()) * 128
+        sums = np.arange(-reach, reach + 1)
+        products = (((sums + made.bias[c]) << exponent[c]) * made.multiplier[c]) >> 32
+        ours = np.clip((products + made.offset[c]) >> made.shift[c], -128, 127)
+        scaled = multiply_by_quantized_multiplier(
+            sums + terms.bias[c], terms.multiplier[c], terms.shift[c]
+        )
+        expected = np.clip(scaled + terms.zero_point, terms.low, terms.high)
+        low, high = reachable(weights[c])
+        inside = (sums >= low) & (sums <= high)
+        np.testing.assert_array_equal(ours[inside], expected[inside])
+
+
+def reachable(weights: np.ndarray) -> tuple[int, int]:
+    ends = np.stack([weights * -128, weights * 127])
+    return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
+
+
+def test_what_cannot_be_proven_is_left_to_the_portable_kernel() -> None:
+    """A sum that 2^8 would carry beyond int32 has no one-step form with that exponent."""
+    rng = rng_of("unproven")
+    terms = random_terms(rng, 4, low=-128)
+    large = replace(terms, bias=np.full(4, 1 << 25), shift=np.full(4, -22))
+    weights = rng.integers(-127, 128, (4, 9))
+    assert one_step(large, weights, MOST) is None
+    assert exponents(large, weights).max() < MOST
+
+
+def test_other_layers_keep_their_portable_kernels() -> None:
+    b = GraphBuilder("odd")
+    x = b.input("x", (1, 6, 6, 3), Q(0.02))
+    y = b.conv(x, 3, (3, 3), quantization=Q(0.03))  # an odd number of outputs
+    assert kernels(b.build(b.depthwise(y, (3, 3), quantization=Q(0.03)))) == (
+        "ek_conv_s8",
+        "ek_depthwise_s8",
+    )
+
+
+def test_cores_know_what_they_multiply() -> None:
+    assert Isa.of("cortex-m4") is Isa.of("cortex-m7") is Isa.DSP
+    assert Isa.of("cortex-m0plus") is Isa.of("xtensa-lx7") is Isa.PORTABLE
