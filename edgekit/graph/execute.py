@@ -2,8 +2,9 @@
 
 A graph and one array an input enter, one array an output leaves. Inputs may carry a batch where the
 graph says 1: as many samples are computed together as `batching` allows, one by one where an op
-does not keep them apart, with equal results. Refused: inputs of the wrong number, type or shape,
-and nodes no TFLite kernel defines.
+does not keep them apart. The number together changes no integer, and of floats the last bits, as
+matrix products of other sizes sum in other orders. Refused: inputs of the wrong number, type or
+shape, and nodes no TFLite kernel defines.
 """
 
 from __future__ import annotations
