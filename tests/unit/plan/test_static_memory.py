@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
 from collections.abc import Callable
 from itertools import chain, combinations, permutations
 from math import factorial
@@ -10,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from random_graphs import random_graph
-from support.c_host import assert_c_equals_reference, needs_compiler
+from support.c_host import CC, assert_c_equals_reference, needs_compiler
 from support.graphs import GraphBuilder, convnet
 from support.op_cases import rng_of
 from support.shared import shared_file
 
 from edgekit.convert.tflite_reader import read
+from edgekit.emit.c_program import c_program
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph
 from edgekit.lower.lowering import lower
@@ -286,3 +289,28 @@ def test_programs_that_share_places_are_bit_exact(tmp_path: Path) -> None:
     assert in_place.count(1) >= 4
     graphs += [joins(True), joins(False), *map(random_graph, range(12))]
     assert_c_equals_reference(graphs, tmp_path, rng_of("shared places"))
+
+
+@needs_compiler
+@pytest.mark.parametrize("make", [convnet, wide_depthwise, lambda: joins(True)])
+def test_a_painted_arena_is_touched_to_its_end_and_no_further(
+    make: Callable[[], Graph], tmp_path: Path
+) -> None:
+    program = lower(make())
+    memory = plan_memory(program)
+    invoke = shared_library(program, memory, tmp_path).ek_model_invoke
+    touched = np.zeros(memory.arena_bytes + 64, bool)
+    for paint in (0xA5, 0x5A):
+        arena = np.full(len(touched), paint, np.uint8)
+        invoke(arena.ctypes.data_as(ctypes.c_void_p))
+        touched |= arena != paint
+    assert memory.arena_bytes - 16 < np.flatnonzero(touched).max() + 1 <= memory.arena_bytes
+
+
+def shared_library(program: Program, memory: StaticMemory, folder: Path) -> ctypes.CDLL:
+    for name, content in c_program(program, memory).items():
+        (folder / name).write_bytes(content)
+    library = folder / "model.so"
+    command = [str(CC), "-std=c11", "-O1", "-shared", "-fPIC", "-o", str(library)]
+    subprocess.run([*command, *map(str, folder.glob("*.c"))], check=True)
+    return ctypes.CDLL(str(library))
