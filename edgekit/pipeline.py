@@ -35,6 +35,7 @@ from edgekit.stages.lesson import lesson
 from edgekit.stages.material import Material, gather
 from edgekit.stages.measure import accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
+from edgekit.stages.repair import repaired
 from edgekit.stages.request import Built, Request, board_for
 from edgekit.stages.weights import export, weights
 
@@ -75,6 +76,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
         integer = to_integers(
             entry, material, softmax=not request.logits, clock=clock, progress=progress
         )
+        integer, climbed = repaired(request, entry, integer, material, clock, progress)
         with clock.stage("plan"):
             integer, arena = placed(entry, integer, board)
         with clock.stage("verify"):
@@ -123,7 +125,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             arena=arena,
             target=backend.name,
             board=board,
-            sections=backend.report(deployment),
+            sections={**backend.report(deployment), **(climbed.to_json() if climbed else {})},
             origin=entry.origin,
             warnings=(*material.notes, *notices, *integer.warnings),
             seconds=clock.seconds,

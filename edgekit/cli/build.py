@@ -75,6 +75,14 @@ Examples:
     metavar="PTS",
     help="Fail (exit 6) when int8 costs more points than this on the validation split.",
 )
+@click.option(
+    "--repair",
+    is_flag=False,
+    flag_value="all",
+    metavar="[NAME,..]",
+    help="Repair int8 accuracy, rung by rung, until --max-drop is kept on the validation split; "
+    "with names (--repair=bias-correction), just these.",
+)
 @options(CACHE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."

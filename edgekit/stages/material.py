@@ -26,6 +26,7 @@ from edgekit.stages.request import Request
 Samples = npt.NDArray[np.float32]
 _TOGETHER = 32  # pictures decoded at a time
 _USUAL_CALIBRATION = 200  # pictures that set the ranges if the user names no number
+_HELD_OUT_EVERY = 4  # of the arrays, when accuracy repairs are to be judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class Material:
         calibration: which pictures calibrate; None without a data set.
         provenance: plain values for the manifest.
         notes: sentences for the user.
+        held: arrays kept out of calibration, to judge accuracy repairs with; None without these.
     """
 
     dataset: Dataset | None
@@ -47,6 +49,7 @@ class Material:
     calibration: CalibrationRecipe | None
     provenance: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    held: Samples | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -82,7 +85,10 @@ def gather(request: Request, progress: Progress) -> Material:
         arrays = _arrays(request.samples)
         digest = hashlib.sha256(np.ascontiguousarray(arrays).tobytes()).hexdigest()
         origin = {"samples": request.samples.name, "count": len(arrays), "sha256": digest}
-        return Material(None, arrays, labels, None, origin)
+        if request.repair is None:
+            return Material(None, arrays, labels, None, origin)
+        used, held = _held_out(arrays)
+        return Material(None, used, labels, None, {**origin, "held_out": len(held)}, held=held)
     if request.data is None and request.model is not None:
         return Material(None, None, labels, None, {})
     dataset = data.load(request.data, seed=request.seed, progress=progress)
@@ -102,6 +108,17 @@ def _calibration(split: Split, request: Request) -> CalibrationRecipe:
     if count is None:
         count = min(_USUAL_CALIBRATION, len(split))
     return data.calibration_recipe(split, count, request.seed)
+
+
+def _held_out(arrays: Samples) -> tuple[Samples, Samples]:
+    """Arrays to calibrate with, and every fourth, to judge with."""
+    if len(arrays) < _HELD_OUT_EVERY:
+        raise UsageError(
+            f"--repair holds samples out to judge its rungs with; {len(arrays)} are too few.",
+            hint=f"Give at least {_HELD_OUT_EVERY}, better 100 or more.",
+        )
+    is_held = np.arange(len(arrays)) % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    return arrays[~is_held], arrays[is_held]
 
 
 def _labels(path: Path) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ class Request(Training):
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
+    repair: str | None = None
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
