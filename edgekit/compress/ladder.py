@@ -159,20 +159,21 @@ def helps(new: Score, old: Score) -> bool:
         return False
     if max(gains, default=0) > 0:
         return new.sqnr_db >= old.sqnr_db - _TOLERATED_DB
-    closer = new.drop is not None and old.drop is not None and abs(new.drop) < abs(old.drop)
+    closer = new.drop is not None and old.drop is not None and max(new.drop, 0) < old.drop
     return new.sqnr_db >= old.sqnr_db + (0 if closer else _NOTABLE_DB)
 
 
 def _gain(new: Score, old: Score, what: str) -> int:
     """-1, 0 or 1: whether an accuracy is worse, the same up to chance, or better.
 
-    Chance is the standard error of a difference between two networks that answer the same pictures
-    and differ where at least one of them disagrees with the float network.
+    Chance is two standard errors of a difference between networks that answer the same pictures and
+    differ where at least one of them disagrees with the float network. Fewer mistakes than the
+    float network makes are chance too.
     """
     ours, theirs = getattr(new, what), getattr(old, what)
     if ours is None or theirs is None:
         return 0
-    better = theirs - ours if what == "drop" else ours - theirs
+    better = max(theirs, 0) - max(ours, 0) if what == "drop" else ours - theirs
     apart = sum(1 - (score.agreement or 0) / 100 for score in (new, old))
     error = 100 * math.sqrt(max(apart, 1 / new.images) / new.images)
-    return 0 if abs(better) <= error else int(math.copysign(1, better))
+    return 0 if abs(better) <= 2 * error else int(math.copysign(1, better))

@@ -33,7 +33,7 @@ class Stepwise:
         step = _TOGETHER if carries_batch(graph) else 1
         parts = [samples[at : at + step] for at in range(0, len(samples), step)]
         self.graph = graph
-        self._threads = threads
+        self._threads, self._parts = threads, len(parts)
         self._values: dict[str, list[Array]] = {graph.inputs[0]: parts}
         self._last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
 
@@ -74,5 +74,5 @@ class Stepwise:
             return evaluate(Call(node, inputs, outputs, values))
 
         with ThreadPoolExecutor(self._threads) as pool:
-            found = list(pool.map(part, range(len(self._values[self.graph.inputs[0]]))))
+            found = list(pool.map(part, range(self._parts)))
         return [list(parts) for parts in zip(*found, strict=True)]
