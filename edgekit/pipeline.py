@@ -74,7 +74,12 @@ def build(request: Request, progress: Progress = silent) -> Built:
         if entry.float_graph is not None:
             entry = replace(entry, float_graph=backend.suited(entry.float_graph))
         integer = to_integers(
-            entry, material, softmax=not request.logits, clock=clock, progress=progress
+            entry,
+            material,
+            softmax=not request.logits,
+            clock=clock,
+            progress=progress,
+            calibration=request.calibration,
         )
         integer, climbed = repaired(request, entry, integer, material, clock, progress)
         with clock.stage("plan"):

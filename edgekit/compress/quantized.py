@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgekit.compress.calibrate import Ranges, Samples
-from edgekit.graph.ir import Array, Graph
+from edgekit.graph.ir import Array, Graph, Tensor
 from edgekit.progress import Progress, silent
 
 Quantizer = Callable[[Graph, Ranges], Graph]
@@ -72,11 +72,15 @@ class Bench:
 
 def to_input(graph: Graph, samples: Samples) -> Array:
     """Float samples as an integer graph's only input reads them, rounded to the nearest step."""
-    tensor = graph.tensors[graph.inputs[0]]
+    return as_integers(graph.tensors[graph.inputs[0]], samples)
+
+
+def as_integers(tensor: Tensor, reals: Array) -> Array:
+    """Reals as a quantized tensor holds them, rounded to the nearest step."""
     if tensor.quantization is None:
-        return samples
+        return reals
     low, high = tensor.dtype.limits
-    steps = samples.astype(np.float64) / tensor.quantization.scale
+    steps = reals.astype(np.float64) / tensor.quantization.scale
     rounded = np.trunc(steps + np.copysign(0.5, steps)) + tensor.quantization.zero_point
     integers: Array = np.clip(rounded, low, high).astype(tensor.dtype.numpy)
     return integers

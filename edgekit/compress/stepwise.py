@@ -7,7 +7,7 @@ Values nobody reads any more are dropped, so that memory holds the widest cut of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, cast
@@ -62,13 +62,20 @@ class Stepwise:
         """Go on with other constants of the same names and shapes."""
         self.graph = replace(self.graph, tensors={**self.graph.tensors, **constants})
 
-    def computed(self, node: Node) -> list[list[Array]]:
-        """A node's outputs on what has been computed so far: for each, the parts of the batch."""
+    def computed(
+        self, node: Node, instead: Mapping[str, list[Array]] | None = None
+    ) -> list[list[Array]]:
+        """A node's outputs on what has been computed so far: for each, the parts of the batch.
+
+        Args:
+            instead: activations by name whose parts are read in place of the computed ones.
+        """
         inputs, outputs = self.graph.inputs_of(node), self.graph.outputs_of(node)
+        values_of = {**self._values, **(instead or {})}
 
         def part(index: int) -> tuple[Array, ...]:
             values = tuple(
-                self._values[tensor.name][index] if tensor.data is None else tensor.data
+                values_of[tensor.name][index] if tensor.data is None else tensor.data
                 for tensor in inputs
             )
             return evaluate(Call(node, inputs, outputs, values))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Array, DType, Graph
-from edgekit.graph.ops import Dequantize, Softmax
+from edgekit.graph.scores import before_softmax, logits_of
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
 from edgekit.report.accuracy import Accuracy, Scores, compare, sqnr_db
@@ -135,7 +135,7 @@ def _floats(networks: Networks, pixels: npt.NDArray[np.uint8]) -> Scores:
 def _integers(networks: Networks, pixels: npt.NDArray[np.uint8]) -> tuple[Scores, Scores]:
     """Logits before softmax and the outputs of the integer graph, both dequantized."""
     graph = networks.graph
-    logits_name = _logits_of(graph)
+    logits_name = logits_of(graph)
     seen: list[Scores] = []
 
     def watch(name: str, value: Array) -> None:
@@ -144,22 +144,6 @@ def _integers(networks: Networks, pixels: npt.NDArray[np.uint8]) -> tuple[Scores
 
     (output,) = run(graph, [network_input(graph, networks.deployed, pixels)], watch)
     return np.concatenate(seen), dequantized(graph, graph.outputs[0], output)
-
-
-def _logits_of(graph: Graph) -> str:
-    """The tensor before a closing softmax, else the output."""
-    last = graph.nodes[-1]
-    while isinstance(last.op, Dequantize) and graph.producer(last.inputs[0]) is not None:
-        last = graph.producer(last.inputs[0]) or last
-    return last.inputs[0] if isinstance(last.op, Softmax) else graph.outputs[0]
-
-
-def before_softmax(graph: Graph) -> Graph:
-    """The graph that ends in the logits."""
-    logits = _logits_of(graph)
-    end = next(i for i, node in enumerate(graph.nodes) if logits in node.outputs)
-    shorter = replace(graph, outputs=(logits,))
-    return shorter.with_nodes(graph.nodes[: end + 1], graph.tensors)
 
 
 def dequantized(graph: Graph, name: str, value: Array) -> Scores:

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from edgekit.compress.ladder import Score
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Array, Graph
+from edgekit.graph.scores import before_softmax
 from edgekit.report.accuracy import Scores, sqnr_db
-from edgekit.report.evaluate import before_softmax, dequantized
+from edgekit.report.evaluate import dequantized
 
 Indices = npt.NDArray[np.int64]
 _CHUNK = 16  # samples at once, as `evaluate` takes them

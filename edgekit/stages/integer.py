@@ -16,6 +16,7 @@ import numpy as np
 
 from edgekit.compress.align_input import align_input
 from edgekit.compress.calibrate import calibrate
+from edgekit.compress.choose_ranges import Calibration, choose_ranges
 from edgekit.compress.quantize import quantize
 from edgekit.compress.quantized import Bench, Quantized
 from edgekit.convert import tflite_writer
@@ -60,9 +61,19 @@ class Integer:
 
 
 def to_integers(
-    entry: Entry, material: Material, *, softmax: bool, clock: Clock, progress: Progress
+    entry: Entry,
+    material: Material,
+    *,
+    softmax: bool,
+    clock: Clock,
+    progress: Progress,
+    calibration: Calibration = "minmax",
 ) -> Integer:
     """The integer network of an entry.
+
+    Args:
+        softmax: append one to a row of logits.
+        calibration: what sets the ranges.
 
     Raises:
         InputError, UnsupportedError: see `calibrate` and `quantize`.
@@ -75,15 +86,16 @@ def to_integers(
     graph, contract = entry.float_graph, entry.contract
     if contract is not None:
         graph, contract = align_input(graph, contract)
-    with clock.stage("calibrate"):
-        ranges = calibrate(graph, material.batches(contract, progress))
     reals = None if contract is None else _pixel_range(contract)
     quantizer = partial(quantize, softmax=softmax, input_range=reals)
+    bench = Bench(lambda: material.batches(contract, silent), quantizer, progress=progress)
+    with clock.stage("calibrate"):
+        ranges = calibrate(graph, material.batches(contract, progress), reals=reals)
+        ranges = choose_ranges(calibration, graph, ranges, bench)
     with clock.stage("quantize"):
         integer = quantizer(graph, ranges)
     with clock.stage("write"):
         tflite = tflite_writer.write(integer)
-    bench = Bench(lambda: material.batches(contract, silent), quantizer, progress=progress)
     origin = Quantized(graph, ranges, integer), bench
     return Integer(integer, tflite, _quantized(contract, integer), ranges.warnings, origin)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +90,16 @@ def gather(request: Request, progress: Progress) -> Material:
         used, held = _held_out(arrays)
         return Material(None, used, labels, None, {**origin, "held_out": len(held)}, held=held)
     if request.data is None and request.model is not None:
+        if request.calib_dir is not None:
+            raise UsageError(
+                "--calib-dir takes the place of the calibration pictures of --data.",
+                hint="Give --data FOLDER too: a --model is measured on its other pictures.",
+            )
         return Material(None, None, labels, None, {})
     dataset = data.load(request.data, seed=request.seed, progress=progress)
+    if request.calib_dir is not None:
+        calibration = data.unlabelled(request.calib_dir)
+        dataset = replace(dataset, splits={**dataset.splits, "calibration": calibration})
     if labels is not None and len(labels) != len(dataset.labels):
         raise UsageError(
             f"{request.labels} names {len(labels)} classes, {dataset.name} has "
