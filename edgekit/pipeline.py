@@ -29,6 +29,7 @@ from edgekit.plan.boards import Board
 from edgekit.progress import Progress, silent
 from edgekit.report.document import document
 from edgekit.report.waterfall import waterfall
+from edgekit.stages.diagnosis import diagnosed
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
 from edgekit.stages.lesson import lesson
@@ -82,6 +83,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             calibration=request.calibration,
         )
         integer, climbed = repaired(request, entry, integer, material, clock, progress)
+        diagnosis = diagnosed(request, integer, material, clock)
         with clock.stage("plan"):
             integer, arena = placed(entry, integer, board)
         with clock.stage("verify"):
@@ -118,6 +120,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
             files = backend.files(deployment)
             if board.backend == "tflm":  # elsewhere nobody has an arena
                 files["memory.svg"] = _picture(name, integer.graph, arena, board)
+            if diagnosis:
+                files["layers.svg"] = diagnosis.picture(name)
             notices += place.notices(files, backend.additions)
         report = document(
             described=entry.described,
@@ -130,7 +134,11 @@ def build(request: Request, progress: Progress = silent) -> Built:
             arena=arena,
             target=backend.name,
             board=board,
-            sections={**backend.report(deployment), **(climbed.to_json() if climbed else {})},
+            sections={
+                **backend.report(deployment),
+                **(climbed.to_json() if climbed else {}),
+                **(diagnosis.to_json() if diagnosis else {}),
+            },
             origin=entry.origin,
             warnings=(*material.notes, *notices, *integer.warnings),
             seconds=clock.seconds,

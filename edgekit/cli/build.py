@@ -98,6 +98,11 @@ Examples:
     help="Repair int8 accuracy, rung by rung, until --max-drop is kept on the validation split; "
     "with names (--repair=bias-correction), just these.",
 )
+@click.option(
+    "--diagnose",
+    is_flag=True,
+    help="Say which layers int8 hurts (`edgekit show --layers`); --repair does so too.",
+)
 @options(CACHE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."

@@ -1,14 +1,15 @@
 """Where int8 hurts: every layer against the float network, alone and with all before it.
 
 A `Quantized` network and samples enter; a `Layer` for each op that computes leaves, in execution
-order, and the suspects in words. A layer alone is fed the float network's values, rounded; its noise
-is its own. With all before it, it is fed what the integers made, and its noise is what has piled up.
+order, and the suspects in words. A layer alone is fed the float network's values, rounded: its
+noise is its own. With all before it, it is fed what the integers made: its noise is what has piled
+up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ def diagnose(network: Quantized, samples: Samples, threads: int = 1) -> tuple[La
     piled = Stepwise(network.integer, to_input(network.integer, samples), threads)
     alone = Stepwise(network.graph, samples, threads)
     integer_of = {node.outputs[0]: node for node in network.integer.nodes}
-    accumulated = dict(_outputs(piled))
+    accumulated = {node.outputs[0]: piled.computed(node)[0] for node in piled.nodes()}
     found = []
     for node in alone.nodes():
         twin = integer_of.get(node.outputs[0])
@@ -113,16 +114,10 @@ def _reason(layer: Layer) -> str:
     return "rounding of its weights and output; bias correction or block reconstruction may help"
 
 
-def _outputs(walk: Stepwise) -> Iterator[tuple[str, Sequence[Reals]]]:
-    """Every node's first output as reals, in parts, as the graph computes it."""
-    for node in walk.nodes():
-        (parts, *_) = walk.computed(node)
-        yield node.outputs[0], [to_reals(walk.graph, node.outputs[0], part) for part in parts]
-
-
 def _layer(
-    integer: Graph, twin: Node, expected: list[Array], alone: Stepwise, piled: Sequence[Reals]
+    integer: Graph, twin: Node, expected: list[Array], alone: Stepwise, piled: list[Array]
 ) -> Layer:
+    name = twin.outputs[0]
     inputs, outputs = integer.inputs_of(twin), integer.outputs_of(twin)
     own = []
     for index in range(len(expected)):
@@ -133,7 +128,7 @@ def _layer(
             for tensor in inputs
         )
         result = evaluate(Call(twin, inputs, outputs, values))[0]
-        own.append(to_reals(integer, twin.outputs[0], result))
+        own.append(to_reals(integer, name, result))
     quantization = outputs[0].quantization
     assert quantization is not None
     least, most = outputs[0].dtype.limits
@@ -146,7 +141,7 @@ def _layer(
         name=twin.name,
         op=twin.op.tflite_name,
         isolated_db=_sqnr(reals, np.concatenate(own)),
-        accumulated_db=_sqnr(reals, np.concatenate(list(piled))),
+        accumulated_db=_sqnr(reals, to_reals(integer, name, np.concatenate(piled))),
         low=low,
         high=high,
         seen_low=float(reals.min()),

@@ -94,6 +94,7 @@ class Step:
         return {
             "rung": self.rung,
             "kept": self.kept,
+            "measured": score is not None,
             "int8_top1": score.top1 if score else None,
             "drop": score.drop if score else None,
             "agreement": score.agreement if score else None,

@@ -3,8 +3,8 @@
 A ReLU lets a positive factor through: what a layer's channel is multiplied by, the next layer's
 weights for that channel are divided by. Weights have a scale for each channel here, so what there
 is to gain lies in the activation between, which has one scale for all its channels: in front of a
-depthwise layer all of them are stretched to the full range; in front of a dense one the gain is
-weighed against that layer's weights, whose channels then differ.
+depthwise layer they are stretched half way (as ratios go) to the full range; in front of a dense
+one the gain is weighed against that layer's weights, whose channels then differ.
 
 ReLU6 does not let a factor through where values reach 6. Channels that do are left alone, others
 stay well below it; even so samples that calibration has not seen may suffer: the ladder checks.
@@ -116,12 +116,13 @@ def _factors(graph: Graph, first: Node, second: Node, low: Reals, high: Reals) -
     """What each channel is multiplied by; 1 for those that hold nothing or may not be scaled."""
     reach = np.maximum(high, -low)
     wanted = np.divide(reach.max(), reach, out=np.ones_like(reach), where=reach > 0)
+    wanted = np.sqrt(wanted)  # half way: samples not seen yet reach further
     if isinstance(second.op, ops.Conv2D):
         weights = graph.tensors[second.inputs[1]].data
         assert weights is not None
         use = np.abs(weights.astype(np.float64)).max(axis=(0, 1, 2))
         relative = np.divide(use, use.max(), out=np.ones_like(use), where=use > 0)
-        wanted = np.sqrt(wanted * relative)  # half way: neither side loses what the other gains
+        wanted = wanted * np.sqrt(relative)  # neither side loses what the other gains
     factors: Reals = np.clip(wanted, 1.0, _LARGEST_FACTOR)
     if _activation(first) is Activation.RELU6:
         room = np.divide(6 * _SHARE_OF_SIX, high, out=np.ones_like(high), where=high > 0)
