@@ -31,7 +31,7 @@ _SUSPECTS = 3
 _SILENT = (ops.Reshape, ops.Squeeze, ops.ExpandDims, ops.Transpose, ops.Split)
 # A channel that reaches this much further than half of the others do; how many are named.
 _OUTLIER, _NAMED = 8.0, 4
-_NOTABLE_CLIPPED = 1e-4
+_NOTABLE_CLIPPED = 5e-4
 _NARROW = 0.25  # of the steps that a layer's values use
 
 
