@@ -36,7 +36,9 @@ Factors = dict[str, Reals]  # of each equalized activation, one a channel
 _LAYERS = (ops.Conv2D, ops.DepthwiseConv2D)
 _SCALABLE = (Activation.NONE, Activation.RELU, Activation.RELU6)
 _LARGEST_FACTOR = 16.0
-_SHARE_OF_SIX = 0.75  # how near to 6 a stretched channel may come on calibration samples
+# With ReLU6: how far a channel is stretched at most, and how near to 6 it may come on calibration
+# samples. Channels that are rarely active reach much further on others.
+_LARGEST_TO_SIX, _SHARE_OF_SIX = 2.0, 0.5
 _TOGETHER = 16
 
 
@@ -126,7 +128,7 @@ def _factors(graph: Graph, first: Node, second: Node, low: Reals, high: Reals) -
     factors: Reals = np.clip(wanted, 1.0, _LARGEST_FACTOR)
     if _activation(first) is Activation.RELU6:
         room = np.divide(6 * _SHARE_OF_SIX, high, out=np.ones_like(high), where=high > 0)
-        factors = np.minimum(factors, np.maximum(room, 1.0))
+        factors = np.minimum(factors, np.clip(room, 1.0, _LARGEST_TO_SIX))
     return factors
 
 
