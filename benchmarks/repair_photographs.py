@@ -1,8 +1,8 @@
 """What the repair ladder reaches on an ImageNet network and crops of photographs; JSON on stdout.
 
-The network calibrates on crops of one folder's photographs. Rungs are judged on crops of every fourth
-photograph of the other folder; the figures are of all others there, whose crops no choice has
-seen. Standard errors take crops of one photograph for one observation.
+The network calibrates on crops of one folder's photographs. Rungs are judged on crops of every
+fourth photograph of the other folder; the figures are of all others there, whose crops no choice
+has seen. Standard errors take crops of one photograph for one observation.
 
     python benchmarks/repair_photographs.py lite0.onnx calibration/ test/ --mean 127 --std 128
 """

@@ -8,7 +8,7 @@ layers that read it. Activations that share a quantization get their range from 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from edgekit.compress.stepwise import Stepwise
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Array, Graph
 
+Costs = dict[Method, float]
 Calibration = Literal["auto", "minmax", "average", "percentile", "mse", "kl"]
 _TOGETHER = 16
 _MEASURED = 16  # samples on which the candidates for an activation are compared
@@ -52,7 +53,7 @@ def choose_ranges(method: Calibration, graph: Graph, ranges: Ranges, bench: Benc
     groups = observe(graph, bench.batches())
     if method != "auto":
         return with_method(ranges, groups, method)
-    return with_best(ranges, graph, groups, bench.samples(_MEASURED), bench.threads)
+    return with_best(ranges, costs(graph, groups, bench))
 
 
 def observe(graph: Graph, batches: Iterable[Samples]) -> tuple[Group, ...]:
@@ -78,16 +79,31 @@ def with_choice(ranges: Ranges, group: Group, method: Method) -> Ranges:
     return _with(ranges, {group: method})
 
 
-def with_best(
-    ranges: Ranges, graph: Graph, groups: Iterable[Group], samples: Samples, threads: int = 1
-) -> Ranges:
-    """The ranges that each activation's readers come off best with.
-
-    Args:
-        samples: the errors are measured on the first few of them.
-    """
-    costs = _costs(graph, tuple(groups), samples[:_MEASURED], threads)
+def with_best(ranges: Ranges, costs: Mapping[Group, Costs]) -> Ranges:
+    """The ranges that each activation's readers come off best with."""
     return _with(ranges, {group: min(cost, key=cost.__getitem__) for group, cost in costs.items()})
+
+
+def costs(graph: Graph, groups: Sequence[Group], bench: Bench) -> dict[Group, Costs]:
+    """For each group and method, the relative squared error of what reads the group."""
+    group_of = {name: group for group in groups for name in group.names}
+    costs: dict[Group, Costs] = {group: dict.fromkeys(group.candidates, 0.0) for group in groups}
+    walk = Stepwise(graph, bench.samples(_MEASURED), bench.threads)
+    for node in walk.nodes():
+        (expected, *_) = walk.computed(node)
+        for name in dict.fromkeys(node.inputs):
+            if name not in group_of:
+                continue
+            group = group_of[name]
+            for method, extremes in group.candidates.items():
+                rounded = [_rounded(part, extremes) for part in walk.values(name)]
+                (found, *_) = walk.computed(node, {name: rounded})
+                costs[group][method] += _error(expected, found)
+    for name in graph.outputs:
+        group, expected = group_of[name], walk.values(name)
+        for method, extremes in group.candidates.items():
+            costs[group][method] += _error(expected, [_rounded(p, extremes) for p in expected])
+    return costs
 
 
 def _group(names: list[str], seen: Mapping[str, Observed]) -> Group:
@@ -107,30 +123,6 @@ def _with(ranges: Ranges, choice: Mapping[Group, Method]) -> Ranges:
         found = group.candidates.get(method, group.candidates["minmax"])
         extremes.update(dict.fromkeys(group.names, found))
     return replace(ranges, extremes=extremes)
-
-
-def _costs(
-    graph: Graph, groups: tuple[Group, ...], samples: Samples, threads: int
-) -> dict[Group, dict[Method, float]]:
-    """For each group and method, the relative squared error of what reads the group."""
-    group_of = {name: group for group in groups for name in group.names}
-    costs = {group: dict.fromkeys(group.candidates, 0.0) for group in groups}
-    walk = Stepwise(graph, samples, threads)
-    for node in walk.nodes():
-        (expected, *_) = walk.computed(node)
-        for name in dict.fromkeys(node.inputs):
-            if name not in group_of:
-                continue
-            group = group_of[name]
-            for method, extremes in group.candidates.items():
-                rounded = [_rounded(part, extremes) for part in walk.values(name)]
-                (found, *_) = walk.computed(node, {name: rounded})
-                costs[group][method] += _error(expected, found)
-    for name in graph.outputs:
-        group, expected = group_of[name], walk.values(name)
-        for method, extremes in group.candidates.items():
-            costs[group][method] += _error(expected, [_rounded(p, extremes) for p in expected])
-    return costs
 
 
 def _rounded(values: Array, extremes: Extremes) -> Array:

@@ -1,9 +1,9 @@
 """Better ranges: what an activation's int8 steps cover, chosen by what comes out of the network.
 
 First one method for all activations, or for each the one its readers come off best with; then,
-from the best of these, one activation after the other is given each other method's range, and keeps
-what brings the output nearer to the float network's. All is measured on calibration samples, with
-the very integers of the build.
+from the best of these, one activation after the other, those that cost their readers most first, is
+given each other method's range, and keeps what brings the output nearer to the float network's. All
+is measured on calibration samples, with the very integers of the build.
 
 Source: the methods, see `range_methods`; the greedy choice after Wu et al. 2020, Integer
 Quantization for Deep Learning Inference (arXiv:2004.09602), section 5, who rank layers likewise.
@@ -11,12 +11,20 @@ Quantization for Deep Learning Inference (arXiv:2004.09602), section 5, who rank
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from edgekit.compress.calibrate import Ranges
-from edgekit.compress.choose_ranges import Group, observe, with_best, with_choice, with_method
+from edgekit.compress.choose_ranges import (
+    Costs,
+    Group,
+    costs,
+    observe,
+    with_best,
+    with_choice,
+    with_method,
+)
 from edgekit.compress.ladder import Rung
 from edgekit.compress.quantized import Bench, Quantized, to_input, to_reals
 from edgekit.compress.range_methods import METHODS
@@ -26,7 +34,8 @@ from edgekit.graph.ir import Graph
 from edgekit.graph.scores import before_softmax
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 64, 8
-_BUDGET_MACS = 1e11  # some ten to thirty seconds of trials on two cores
+# Some ten to thirty seconds on two cores. The activations whose readers suffer most come first.
+_BUDGET_MACS, _MOST_TRIALS = 1e11, 60
 _TINY = 1e-30
 _NOTABLE = 0.02  # decibels
 
@@ -38,12 +47,13 @@ def better_ranges(network: Quantized, bench: Bench) -> Quantized | None:
     if not choices:
         return None
     macs = max(1, graph_cost(network.graph).macs)
-    trials = len(METHODS) + 1 + sum(len(group.candidates) - 1 for group in choices)
-    count = int(min(_MOST_SAMPLES, max(_FEWEST_SAMPLES, _BUDGET_MACS / (macs * trials))))
+    count = int(min(_MOST_SAMPLES, max(_FEWEST_SAMPLES, _BUDGET_MACS / (macs * _MOST_TRIALS))))
     error = _measure(network.graph, bench, count)
-    starts = _starts(network, bench, groups)
+    measured = costs(network.graph, groups, bench)
+    starts = _starts(network.ranges, groups, measured)
     best = min(starts, key=lambda ranges: error(bench.quantizer(network.graph, ranges)))
-    affordable = int(_BUDGET_MACS / (macs * count))
+    choices.sort(key=lambda group: -measured[group]["minmax"])
+    affordable = min(_MOST_TRIALS, int(_BUDGET_MACS / (macs * count)))
     ranges = _greedy(network.graph, bench, best, choices, error, affordable)
     return bench.requantized(network, network.graph, ranges)
 
@@ -56,12 +66,13 @@ BETTER_RANGES = Rung(
 )
 
 
-def _starts(network: Quantized, bench: Bench, groups: Sequence[Group]) -> Iterator[Ranges]:
-    yield network.ranges
+def _starts(
+    ranges: Ranges, groups: Sequence[Group], measured: Mapping[Group, Costs]
+) -> Iterator[Ranges]:
+    yield ranges
     for method in METHODS[1:]:
-        yield with_method(network.ranges, groups, method)
-    samples = bench.samples(_MOST_SAMPLES)
-    yield with_best(network.ranges, network.graph, groups, samples, bench.threads)
+        yield with_method(ranges, groups, method)
+    yield with_best(ranges, measured)
 
 
 def _measure(graph: Graph, bench: Bench, count: int) -> Callable[[Graph], float]:
@@ -92,9 +103,9 @@ def _greedy(
     error: Callable[[Graph], float],
     affordable: int,
 ) -> Ranges:
-    """One group after the other, the latest first (cheap to get right, near the output)."""
+    """One group after the other, as long as trials are left."""
     least = error(bench.quantizer(graph, ranges))
-    for done, group in enumerate(reversed(groups)):
+    for done, group in enumerate(groups):
         for method, extremes in group.candidates.items():
             if ranges.extremes[group.names[0]] == extremes or affordable <= 0:
                 continue
