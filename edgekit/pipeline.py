@@ -29,12 +29,14 @@ from edgekit.plan.boards import Board
 from edgekit.progress import Progress, silent
 from edgekit.report.document import document
 from edgekit.report.waterfall import waterfall
+from edgekit.stages.diagnosis import diagnosed
 from edgekit.stages.entry import Entry, contract_of, entry_name, from_file, resolve
 from edgekit.stages.integer import to_integers
 from edgekit.stages.lesson import lesson
 from edgekit.stages.material import Material, gather
 from edgekit.stages.measure import GOLDEN_SAMPLES, accuracy_on, gate, known_answers
 from edgekit.stages.memory import placed
+from edgekit.stages.repair import repaired
 from edgekit.stages.request import Built, Request, board_for
 from edgekit.stages.room import require_room
 from edgekit.stages.weights import export, weights
@@ -74,8 +76,15 @@ def build(request: Request, progress: Progress = silent) -> Built:
         if entry.float_graph is not None:
             entry = replace(entry, float_graph=backend.suited(entry.float_graph))
         integer = to_integers(
-            entry, material, softmax=not request.logits, clock=clock, progress=progress
+            entry,
+            material,
+            softmax=not request.logits,
+            clock=clock,
+            progress=progress,
+            calibration=request.calibration,
         )
+        integer, climbed = repaired(request, entry, integer, material, clock, progress)
+        diagnosis = diagnosed(request, integer, material, clock)
         with clock.stage("plan"):
             integer, arena = placed(entry, integer, board, backend.name)
         with clock.stage("verify"):
@@ -112,6 +121,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
             files = backend.files(deployment)
             if backend.name in ("tflm", "c"):  # elsewhere nobody has an arena
                 files["memory.svg"] = _picture(name, integer.graph, arena, board)
+            if diagnosis:
+                files["layers.svg"] = diagnosis.picture(name)
             notices += place.notices(files, backend.additions)
         report = document(
             described=entry.described,
@@ -124,7 +135,11 @@ def build(request: Request, progress: Progress = silent) -> Built:
             arena=arena,
             target=backend.name,
             board=board,
-            sections=backend.report(deployment),
+            sections={
+                **backend.report(deployment),
+                **(climbed.to_json() if climbed else {}),
+                **(diagnosis.to_json() if diagnosis else {}),
+            },
             origin=entry.origin,
             warnings=(*material.notes, *notices, *integer.warnings),
             seconds=clock.seconds,

@@ -33,6 +33,7 @@ Examples:
   edgekit build efficientnet_b0 --phi -2 --target rpi
   edgekit build --model other.onnx --data photos/ --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\
       --target coral
+  edgekit build mobilenet_v2 --alpha 0.35 --target tflm --repair --max-drop 0.2
   edgekit build --model keywords_int8.tflite --target tflm
   edgekit build --model keywords_int8.tflite --target c --board nucleo_f446re
 """
@@ -63,8 +64,22 @@ Examples:
 @options(START, TEACHER, TRAINING)
 @click.option(
     "--calibration-images",
+    "--calib",
+    "calibration_images",
     type=int,
     help="Images that set the integer ranges; 200, or all there are, if not given.",
+)
+@click.option(
+    "--calib-dir",
+    type=click.Path(path_type=Path),
+    help="Calibrate on the pictures of this folder, labelled or not, in place of the data's.",
+)
+@click.option(
+    "--calibration",
+    type=click.Choice(["auto", "minmax", "average", "percentile", "mse", "kl"]),
+    default="minmax",
+    show_default=True,
+    help="What sets an activation's range; auto: for each, what its readers come off best with.",
 )
 @click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
 @click.option(
@@ -75,6 +90,19 @@ Examples:
     type=click.FloatRange(0),
     metavar="PTS",
     help="Fail (exit 6) when int8 costs more points than this on the validation split.",
+)
+@click.option(
+    "--repair",
+    is_flag=False,
+    flag_value="all",
+    metavar="[NAME,..]",
+    help="Repair int8 accuracy, rung by rung, until --max-drop is kept on the validation split; "
+    "with names (--repair=bias-correction), just these.",
+)
+@click.option(
+    "--diagnose",
+    is_flag=True,
+    help="Say which layers int8 hurts (`edgekit show --layers`); --repair does so too.",
 )
 @options(CACHE)
 @click.option(

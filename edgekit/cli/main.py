@@ -27,6 +27,7 @@ _COMMANDS = {
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),
     "bench": ("edgekit.cli.bench", "Count what a model's C program takes of a board."),
     "predict": ("edgekit.cli.predict", "Classify pictures with a bundle."),
+    "compare": ("edgekit.cli.compare", "Builds side by side: accuracy, size, cost, repairs."),
     "compare-kernels": ("edgekit.cli.compare_kernels", "One model under every host engine."),
     "plan": ("edgekit.cli.plan", "Show the RAM a model needs in TFLite Micro."),
     "show": ("edgekit.cli.show", "Show the report of a bundle again."),

@@ -95,7 +95,7 @@ def isolate_fixed(
     """
     nodes, tensors = list(graph.nodes), dict(graph.tensors)
     extremes = dict(ranges.extremes)
-    for members in _groups(graph):
+    for members in sharing(graph):
         found = [name for name in members if name in fixed]
         others = [name for name in members if name not in fixed]
         if not found or _fits(fixed, found, [_extremes(ranges, name) for name in others]):
@@ -121,7 +121,7 @@ def activation_quantizations(
         least_scale: (node, scales of the activations) -> the finest output scale its kernel's
             arithmetic can use. Matters for activations that hardly vary.
     """
-    groups = _groups(graph)
+    groups = sharing(graph)
     group_of = {name: i for i, members in enumerate(groups) for name in members}
     given = {group_of[name]: value for name, value in fixed.items()}
     least = [0.0] * len(groups)
@@ -179,8 +179,8 @@ def _extremes(ranges: Ranges, name: str) -> Extremes:
     return low, high
 
 
-def _groups(graph: Graph) -> list[list[str]]:
-    """The activations, those that share a quantization together, in order of appearance."""
+def sharing(graph: Graph) -> list[list[str]]:
+    """The activations, those that share one quantization together, in order of appearance."""
     group_of: dict[str, list[str]] = {}
     for name in (*graph.inputs, *(name for node in graph.nodes for name in node.outputs)):
         group_of[name] = [name]

@@ -4,6 +4,7 @@ from edgekit.data.choice import CalibrationRecipe, calibration_recipe
 from edgekit.data.dataset import Dataset, Split, SplitName
 from edgekit.data.pictures import images
 from edgekit.data.sources import load
+from edgekit.data.unlabelled import unlabelled
 
 __all__ = [
     "CalibrationRecipe",
@@ -13,4 +14,5 @@ __all__ = [
     "calibration_recipe",
     "images",
     "load",
+    "unlabelled",
 ]

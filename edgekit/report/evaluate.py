@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from edgekit.graph.execute import run
 from edgekit.graph.ir import Array, DType, Graph
-from edgekit.graph.ops import Dequantize, Softmax
+from edgekit.graph.scores import before_softmax, logits_of
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
 from edgekit.report.accuracy import Accuracy, Scores, compare, sqnr_db
@@ -116,18 +116,18 @@ def fidelity_db(float_graph: Graph, graph: Graph, reals: Scores, integers: Array
         reals: the float network's inputs, (n, ...).
         integers: the same samples as the integer network reads them.
     """
-    (expected,) = run(_before_softmax(float_graph), [reals])
-    shorter = _before_softmax(graph)
+    (expected,) = run(before_softmax(float_graph), [reals])
+    shorter = before_softmax(graph)
     (output,) = run(shorter, [integers])
     rows = expected.astype(np.float32).reshape(len(reals), -1)
-    return sqnr_db(rows, _dequantized(shorter, shorter.outputs[0], output))
+    return sqnr_db(rows, dequantized(shorter, shorter.outputs[0], output))
 
 
 def _floats(networks: Networks, pixels: npt.NDArray[np.uint8]) -> Scores:
     """The float network's logits (n, classes); empty where there is none."""
     if networks.float_graph is None:
         return np.zeros((len(pixels), 0), np.float32)
-    shorter = _before_softmax(networks.float_graph)
+    shorter = before_softmax(networks.float_graph)
     (logits,) = run(shorter, [networks.trained.normalize(pixels)])
     return logits.astype(np.float32, copy=False).reshape(len(pixels), -1)
 
@@ -135,34 +135,18 @@ def _floats(networks: Networks, pixels: npt.NDArray[np.uint8]) -> Scores:
 def _integers(networks: Networks, pixels: npt.NDArray[np.uint8]) -> tuple[Scores, Scores]:
     """Logits before softmax and the outputs of the integer graph, both dequantized."""
     graph = networks.graph
-    logits_name = _logits_of(graph)
+    logits_name = logits_of(graph)
     seen: list[Scores] = []
 
     def watch(name: str, value: Array) -> None:
         if name == logits_name:
-            seen.append(_dequantized(graph, name, value))
+            seen.append(dequantized(graph, name, value))
 
     (output,) = run(graph, [network_input(graph, networks.deployed, pixels)], watch)
-    return np.concatenate(seen), _dequantized(graph, graph.outputs[0], output)
+    return np.concatenate(seen), dequantized(graph, graph.outputs[0], output)
 
 
-def _logits_of(graph: Graph) -> str:
-    """The tensor before a closing softmax, else the output."""
-    last = graph.nodes[-1]
-    while isinstance(last.op, Dequantize) and graph.producer(last.inputs[0]) is not None:
-        last = graph.producer(last.inputs[0]) or last
-    return last.inputs[0] if isinstance(last.op, Softmax) else graph.outputs[0]
-
-
-def _before_softmax(graph: Graph) -> Graph:
-    """The graph that ends in the logits."""
-    logits = _logits_of(graph)
-    end = next(i for i, node in enumerate(graph.nodes) if logits in node.outputs)
-    shorter = replace(graph, outputs=(logits,))
-    return shorter.with_nodes(graph.nodes[: end + 1], graph.tensors)
-
-
-def _dequantized(graph: Graph, name: str, value: Array) -> Scores:
+def dequantized(graph: Graph, name: str, value: Array) -> Scores:
     """Real values, one row a sample."""
     rows = value.astype(np.float32).reshape(len(value), -1)
     quantization = graph.tensors[name].quantization

@@ -5,7 +5,7 @@ Enters the report as a plain dict (see `report`), leaves a rich renderable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -48,6 +48,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
         f"({', '.join(f'{count} {name}' for name, count in ops.items())})",
     )
     yield "verified", _verified(report["verified"])
+    if report.get("repair"):
+        yield "repairs", _repairs(report["repair"], report["repair_on"])
     yield "target", f"{report['target']} on {report['board']}"
     if report.get("edgetpu"):
         yield "Edge TPU", _edgetpu(report["edgetpu"])
@@ -109,6 +111,22 @@ def _accuracy(accuracy: Report) -> Iterator[tuple[str, RenderableType]]:
                 style="red" if drop > _NOTABLE_DROP else "",
             ),
         )
+
+
+def _repairs(steps: Sequence[Report], on: Report) -> Text:
+    """A line for each rung of the ladder: what it reached where it was judged, and its seconds."""
+    text = Text(f"judged on {_counted(on['images'], 'sample')} ({on['split']})")
+    for step in steps:
+        verdict = "kept" if step["kept"] else "taken back" if step["measured"] else "nothing to do"
+        figures = [verdict]
+        if step["measured"]:
+            if step["drop"] is not None:
+                figures.append(f"{step['drop']:+.2f} points")
+            if step["agreement"] is not None:
+                figures.append(f"agreement {step['agreement']:.2f} %")
+            figures.append(f"SQNR {_decibels(step['sqnr_db'])}")
+        text.append(f"\n{step['rung']}: {', '.join(figures)}, {step['seconds']:.1f} s")
+    return text
 
 
 def _decibels(value: float | None) -> str:
@@ -180,6 +198,8 @@ def _per_class(report: Report) -> Iterator[RenderableType]:
 
 
 def _closing(report: Report) -> Iterator[RenderableType]:
+    for sentence in report.get("suspects", ()):
+        yield Text(f"suspect: {sentence}")
     for warning in report.get("warnings", ()):
         yield Text(f"warning: {warning}", style="yellow")
     gate = report.get("gate")

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from edgekit.compress.align_input import align_input
 from edgekit.compress.calibrate import calibrate
+from edgekit.compress.choose_ranges import Calibration, choose_ranges
 from edgekit.compress.quantize import quantize
+from edgekit.compress.quantized import Bench, Quantized
 from edgekit.convert import tflite_writer
 from edgekit.graph.ir import DType, Graph
 from edgekit.preprocessing import Preprocessing
-from edgekit.progress import Progress
+from edgekit.progress import Progress, silent
 from edgekit.stages.entry import Entry
 from edgekit.stages.material import Material
 
@@ -46,18 +49,31 @@ class Integer:
         tflite: the same as a file.
         contract: how pictures enter it, quantization included; None if it reads none.
         warnings: what calibration found doubtful, or that a file was not left as it is.
+        origin: what the integers were made of, and what repairs of them may work with; None for a
+            file that holds integers already.
     """
 
     graph: Graph
     tflite: bytes
     contract: Preprocessing | None
     warnings: tuple[str, ...] = ()
+    origin: tuple[Quantized, Bench] | None = None
 
 
 def to_integers(
-    entry: Entry, material: Material, *, softmax: bool, clock: Clock, progress: Progress
+    entry: Entry,
+    material: Material,
+    *,
+    softmax: bool,
+    clock: Clock,
+    progress: Progress,
+    calibration: Calibration = "minmax",
 ) -> Integer:
     """The integer network of an entry.
+
+    Args:
+        softmax: append one to a row of logits.
+        calibration: what sets the ranges.
 
     Raises:
         InputError, UnsupportedError: see `calibrate` and `quantize`.
@@ -70,14 +86,18 @@ def to_integers(
     graph, contract = entry.float_graph, entry.contract
     if contract is not None:
         graph, contract = align_input(graph, contract)
+    reals = None if contract is None else _pixel_range(contract)
+    quantizer = partial(quantize, softmax=softmax, input_range=reals)
+    bench = Bench(lambda: material.batches(contract, silent), quantizer, progress=progress)
     with clock.stage("calibrate"):
-        ranges = calibrate(graph, material.batches(contract, progress))
+        ranges = calibrate(graph, material.batches(contract, progress), reals=reals)
+        ranges = choose_ranges(calibration, graph, ranges, bench)
     with clock.stage("quantize"):
-        reals = None if contract is None else _pixel_range(contract)
-        integer = quantize(graph, ranges, softmax=softmax, input_range=reals)
+        integer = quantizer(graph, ranges)
     with clock.stage("write"):
         tflite = tflite_writer.write(integer)
-    return Integer(integer, tflite, _quantized(contract, integer), ranges.warnings)
+    origin = Quantized(graph, ranges, integer), bench
+    return Integer(integer, tflite, _quantized(contract, integer), ranges.warnings, origin)
 
 
 def _pixel_range(contract: Preprocessing) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ Samples = npt.NDArray[np.float32]
 # Pictures decoded at a time: as many as fit the bytes, in float32.
 _MOST_TOGETHER, _BYTES_TOGETHER = 32, 64 << 20
 _USUAL_CALIBRATION = 200  # pictures that set the ranges if the user names no number
+_HELD_OUT_EVERY = 4  # of the arrays, when accuracy repairs are to be judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Material:
         calibration: which pictures calibrate; None without a data set.
         provenance: plain values for the manifest.
         notes: sentences for the user.
+        held: arrays kept out of calibration, to judge accuracy repairs with; None without these.
     """
 
     dataset: Dataset | None
@@ -48,6 +50,7 @@ class Material:
     calibration: CalibrationRecipe | None
     provenance: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    held: Samples | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -84,10 +87,21 @@ def gather(request: Request, progress: Progress) -> Material:
         arrays = _arrays(request.samples)
         digest = hashlib.sha256(np.ascontiguousarray(arrays).tobytes()).hexdigest()
         origin = {"samples": request.samples.name, "count": len(arrays), "sha256": digest}
-        return Material(None, arrays, labels, None, origin)
+        if request.repair is None:
+            return Material(None, arrays, labels, None, origin)
+        used, held = _held_out(arrays)
+        return Material(None, used, labels, None, {**origin, "held_out": len(held)}, held=held)
     if request.data is None and request.model is not None:
+        if request.calib_dir is not None:
+            raise UsageError(
+                "--calib-dir takes the place of the calibration pictures of --data.",
+                hint="Give --data FOLDER too: a --model is measured on its other pictures.",
+            )
         return Material(None, None, labels, None, {})
     dataset = data.load(request.data, seed=request.seed, progress=progress)
+    if request.calib_dir is not None:
+        calibration = data.unlabelled(request.calib_dir)
+        dataset = replace(dataset, splits={**dataset.splits, "calibration": calibration})
     if labels is not None and len(labels) != len(dataset.labels):
         raise UsageError(
             f"{request.labels} names {len(labels)} classes, {dataset.name} has "
@@ -109,6 +123,17 @@ def _calibration(split: Split, request: Request) -> CalibrationRecipe:
 def _together(contract: Preprocessing) -> int:
     picture_bytes = 4 * contract.height * contract.width * contract.channels
     return max(1, min(_MOST_TOGETHER, _BYTES_TOGETHER // picture_bytes))
+
+
+def _held_out(arrays: Samples) -> tuple[Samples, Samples]:
+    """Arrays to calibrate with, and every fourth, to judge with."""
+    if len(arrays) < _HELD_OUT_EVERY:
+        raise UsageError(
+            f"--repair holds samples out to judge its rungs with; {len(arrays)} are too few.",
+            hint=f"Give at least {_HELD_OUT_EVERY}, better 100 or more.",
+        )
+    is_held = np.arange(len(arrays)) % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1
+    return arrays[~is_held], arrays[is_held]
 
 
 def _labels(path: Path) -> tuple[str, ...]:

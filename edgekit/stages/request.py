@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgekit.compress.choose_ranges import Calibration
 from edgekit.errors import UsageError
 from edgekit.models.layers import PaddingMode
 from edgekit.plan import boards
@@ -106,9 +107,13 @@ class Request(Training):
     samples: Path | None = None
     labels: Path | None = None
     calibration_images: int | None = None
+    calib_dir: Path | None = None
+    calibration: Calibration = "minmax"
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
+    repair: str | None = None
+    diagnose: bool = False
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
@@ -123,6 +128,8 @@ class Request(Training):
             raise UsageError("--data (pictures) and --samples (arrays) contradict each other.")
         if self.samples is not None:
             self._refuse(_PICTURES, "is for pictures, not for the arrays of --samples")
+        if self.calib_dir is not None and self.samples is not None:
+            raise UsageError("--calib-dir is for pictures, not for the arrays of --samples.")
         if self.max_drop is not None and not math.isfinite(self.max_drop):
             raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:

@@ -34,9 +34,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("b") / "bundle", deployment("nucleo_f446re"))
 
 
-def shown(bundle: Path, report: object) -> str:
+def shown(bundle: Path, report: object, *options: str) -> str:
     (bundle / REPORT).write_text(report if isinstance(report, str) else json.dumps(report))
-    outcome = CliRunner().invoke(show, [str(bundle)])
+    outcome = CliRunner().invoke(show, [str(bundle), *options])
     if outcome.exception:
         raise outcome.exception
     return outcome.output
@@ -45,6 +45,41 @@ def shown(bundle: Path, report: object) -> str:
 def test_a_report(bundle: Path) -> None:
     text = shown(bundle, REPORTED)
     assert "nucleo_f446re" in text and "[/red] is no markup" in text
+
+
+LAYER = {
+    "name": "[/red]stem",
+    "op": "CONV_2D",
+    "isolated_db": 41.5,
+    "accumulated_db": None,
+    "low": 0.0,
+    "high": 6.0,
+    "seen_low": 0.0,
+    "seen_high": 7.5,
+    "clipped": 0.25,
+    "outliers": [[3, 12.0]],
+}
+DIAGNOSED = {**REPORTED, "layers": [LAYER], "suspects": ["CONV_2D 'stem' is suspect."]}
+STEP = {"kept": True, "measured": True, "drop": 0.5, "agreement": 98.0, "sqnr_db": 30.25}
+
+
+def test_layers(bundle: Path) -> None:
+    text = shown(bundle, DIAGNOSED, "--layers")
+    assert "41.5" in text and "exact" in text and "(x12)" in text and "suspect" in text
+    assert json.loads(shown(bundle, DIAGNOSED, "--layers", "--json"))["layers"] == [LAYER]
+
+
+def test_layers_that_nobody_looked_at(bundle: Path) -> None:
+    with pytest.raises(InputError, match="without a look"):
+        shown(bundle, REPORTED, "--layers")
+
+
+def test_repairs(bundle: Path) -> None:
+    nothing = {"rung": "equalization", "kept": False, "measured": False, "seconds": 0.1}
+    steps = [{**STEP, "rung": "ptq", "seconds": 1.5}, nothing]
+    on = {"split": "validation", "images": 420}
+    text = shown(bundle, {**REPORTED, "repair": steps, "repair_on": on})
+    assert "+0.50 points" in text and "420 samples" in text and "nothing to do" in text
 
 
 @pytest.mark.parametrize("content", ["", "[]", "null", "{", "3", "[" * 5000, "{}", '{"model": 3}'])

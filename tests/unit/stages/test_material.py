@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgekit.errors import UsageError
+from edgekit.errors import InputError, UsageError
 from edgekit.progress import silent
 from edgekit.stages.material import gather
 from edgekit.stages.request import Request
@@ -50,3 +50,33 @@ def test_a_number_that_was_asked_for_is_kept_or_refused(photos: Path) -> None:
     assert calibration_images(str(photos), 1) == 1
     with pytest.raises(UsageError, match="the split has 4"):
         calibration_images(str(photos), 5)
+
+
+def test_another_folder_calibrates(photos: Path) -> None:
+    request = Request(
+        target="tflm", arch="mobilenet_v1", data=str(photos), calib_dir=photos / "cat"
+    )
+    material = gather(request, silent)
+    assert material.calibration is not None and material.calibration.count == PICTURES
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "empty"])
+def test_a_calibration_folder_without_pictures(photos: Path, tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    request = Request(
+        target="tflm", arch="mobilenet_v1", data=str(photos), calib_dir=tmp_path / folder
+    )
+    with pytest.raises(InputError, match=folder):
+        gather(request, silent)
+
+
+def test_repairs_hold_arrays_out(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(20, dtype=np.float32).reshape(10, 2))
+    model = {"target": "tflm", "model": tmp_path / "x.onnx", "samples": tmp_path / "x.npy"}
+    plain, repaired = (gather(Request(**model, repair=r), silent) for r in (None, "all"))
+    assert plain.held is None and plain.arrays is not None and len(plain.arrays) == 10
+    assert repaired.held is not None and repaired.arrays is not None
+    assert repaired.held[:, 0].tolist() == [6, 14] and len(repaired.arrays) == 8
+    np.save(tmp_path / "x.npy", np.zeros((3, 2), np.float32))
+    with pytest.raises(UsageError, match="too few"):
+        gather(Request(**model, repair="all"), silent)
