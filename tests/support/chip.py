@@ -17,7 +17,9 @@ from edgekit.emulate.firmware import compile_bundle
 from edgekit.emulate.toolchain import for_core
 from edgekit.errors import MissingToolError
 from edgekit.graph.ir import Graph
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
+from edgekit.plan import boards
 from edgekit.plan.static_memory import arena_plan, plan_memory
 
 from .deployments import bare_deployment
@@ -48,7 +50,7 @@ def firmware(
     """
     pytest.importorskip("unicorn", reason="needs edgekit[c]")
     graph = graph or convnet()
-    program = lower(graph)
+    program = lower(graph, Isa.of(boards.load(board).core))
     memory = plan_memory(program)
     deployment = bare_deployment(board, graph, arena=arena_plan(program, memory))
     for name, content in c.sources(deployment).items():
