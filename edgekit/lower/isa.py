@@ -14,6 +14,13 @@ class Isa(Enum):
     PORTABLE = "portable"
     DSP = "dsp"
     """Two 16-bit products an instruction: ARMv7E-M, and ARMv8-M with the DSP extension."""
+    MVE = "mve"
+    """Vectors of 128 bits: ARMv8.1-M with Helium, which includes DSP."""
+
+    @property
+    def kernels(self) -> tuple[Isa, ...]:
+        """Whose kernels the processor runs, the fastest first; the portable ones run everywhere."""
+        return _KERNELS[self]
 
     @staticmethod
     def of(core: str) -> Isa:
@@ -25,5 +32,6 @@ _CORES = {
     "cortex-m4": Isa.DSP,
     "cortex-m7": Isa.DSP,
     "cortex-m33": Isa.DSP,
-    "cortex-m55": Isa.DSP,
+    "cortex-m55": Isa.MVE,
 }
+_KERNELS = {Isa.PORTABLE: (), Isa.DSP: (Isa.DSP,), Isa.MVE: (Isa.MVE, Isa.DSP)}

@@ -66,10 +66,11 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
     Rescale: rescale,
 }
 
-# Kernels of an instruction set, tried first; None leaves the node to the portable one.
-FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], FastLowering]] = {
-    Isa.PORTABLE: {},
-    Isa.DSP: {ops.Conv2D: dsp.conv_2d, ops.DepthwiseConv2D: dsp.depthwise_conv_2d},
+# Kernels of an instruction set, in the order in which they are tried; None leaves the node to the
+# next, and at last to the portable one.
+FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
+    Isa.DSP: {ops.Conv2D: (dsp.conv_2d,), ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,)},
+    Isa.MVE: {},
 }
 
 
@@ -94,5 +95,8 @@ def _step(graph: Graph, node: Node, isa: Isa) -> Step:
             f"{node.op.tflite_name} '{node.name}' has no C kernel.",
             hint="Build for tflm, rpi or coral, or replace the op; docs/ops.md lists the kernels.",
         )
-    fast = FAST_LOWERINGS[isa].get(type(node.op))
-    return (fast and fast(node.op, call)) or lowering(node.op, call)
+    for extension in isa.kernels:
+        for fast in FAST_LOWERINGS[extension].get(type(node.op), ()):
+            if (step := fast(node.op, call)) is not None:
+                return step
+    return lowering(node.op, call)
