@@ -216,8 +216,9 @@ def _sums(call: Call, low: Values, high: Values) -> Interval:
     doubled = np.concatenate(halves, axis=-1)
     found = Interval(*(_product_of(call, x, doubled) for x in (low, high)))
     size = np.abs(weights.data.astype(np.float64) - terms.weight_zero_point)
-    largest = size.reshape(len(size), -1).sum(axis=1) * 128 + np.abs(terms.bias)
-    wraps = largest * 2.0 ** np.maximum(terms.shift, 0) >= _NO_OVERFLOW
+    spread = size.reshape(len(size), -1).sum(axis=1) * 128
+    raised = (spread + np.abs(terms.bias)) * 2.0 ** np.maximum(terms.shift, 0)
+    wraps = (raised >= _NO_OVERFLOW) & (spread > 0)  # one sum alone gives one value in any case
     limits = DType.INT8.limits
     found.low[..., wraps], found.high[..., wraps] = limits
     return found
