@@ -33,7 +33,8 @@ Exit code 9 if the chip gives other bits than edgekit's arithmetic or TFLite Mic
 @click.option(
     "--fold/--no-fold",
     default=None,
-    help="For --model: leave out channels that cannot change the outputs, as `build` does. Default.",
+    help="For --model: leave out channels that cannot change the outputs, or compute them all. "
+    "Default: leave out, as `build` does.",
 )
 @click.option("--compiler", help="gcc, clang or zig; the first that is installed if not given.")
 @click.option(

@@ -45,7 +45,7 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
         MissingToolError: no compiler is installed.
         EdgekitError: shows what the compiler said.
     """
-    computed = fold(graph) if bundle.provenance.get("folded") else graph
+    computed = fold(graph) if bundle.provenance.get("folded") is True else graph
     program = lower(computed, Isa.of(board.core))
     memory = plan_memory(program)
     for name, content in c_program(program, memory).items():
