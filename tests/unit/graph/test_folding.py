@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from support.graphs import GraphBuilder, convnet, single_op_graphs
 from support.op_cases import assert_equals_tflm, rng_of
+from support.shared import shared_file
 
+from edgekit.convert import tflite_reader
 from edgekit.graph import ops
 from edgekit.graph.cost import graph_cost
 from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph, Node, Quantization, Tensor
 from edgekit.graph.ops import Activation, Padding
 from edgekit.graph.passes.folding import fold
-from edgekit.graph.passes.folding.intervals import intervals
+from edgekit.graph.passes.folding.intervals import bounds_of
 from edgekit.graph.verify import verify
 
 Values = np.ndarray
@@ -124,7 +126,7 @@ def test_bounds_hold_for_every_input_and_are_reached() -> None:
     reached = dict(_layers(b, x))
     graph = b.build(*reached)
     verify(graph)
-    bounds = intervals(graph)
+    bounds = bounds_of(graph)
     outputs = run(graph, [every_pair()])
     for (name, is_reached), values in zip(reached.items(), outputs, strict=True):
         low, high = values.min(axis=0), values.max(axis=0)
@@ -142,7 +144,7 @@ def test_bounds_hold_through_layers() -> None:
     w = b.add(ops.Add(), y, z, quantization=b.int8(0.04, -120))
     names = (y, z, w, b.fully_connected(w, 3))
     graph = b.build(*names)
-    bounds = intervals(graph)
+    bounds = bounds_of(graph)
     for name, values in zip(names, run(graph, [every_pair()]), strict=True):
         assert (bounds[name].low <= values).all() and (values <= bounds[name].high).all()
 
@@ -159,7 +161,7 @@ def test_sums_that_could_overflow_have_no_bounds() -> None:
     )
     bias = replace(graph.tensors[f"{y}/bias"], quantization=None)
     graph = replace(graph, tensors={**graph.tensors, weights.name: weights, bias.name: bias})
-    bound = intervals(graph)[y]
+    bound = bounds_of(graph)[y]
     assert (bound.low[0, 0], bound.high[0, 0]) == (-128, 127)
     assert bound.low[0, 1] == bound.high[0, 1]  # no weights: one sum, whatever it wraps to
 
@@ -451,6 +453,12 @@ def test_random_networks_keep_their_bits() -> None:
         folded = assert_folds(graph)
         saved += graph_cost(folded).macs < graph_cost(graph).macs
     assert saved > 25
+
+
+def test_visual_wake_words_take_half_of_the_macs() -> None:
+    graph = tflite_reader.read(shared_file("models/vww_96_int8.tflite"))
+    assert graph_cost(graph).macs == 7_489_664
+    assert graph_cost(assert_folds(graph)).macs == 3_766_476
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -15,9 +15,9 @@ import numpy as np
 
 from edgekit.graph import ops
 from edgekit.graph.ir import DType, Graph, Node, Tensor
-from edgekit.graph.passes.folding.channels import Channels, Mask, channels
+from edgekit.graph.passes.folding.channels import Channels, Mask, channels_of
 from edgekit.graph.passes.folding.constants import with_constants
-from edgekit.graph.passes.folding.intervals import Bounds, intervals
+from edgekit.graph.passes.folding.intervals import Bounds, bounds_of
 from edgekit.graph.passes.folding.links import is_product
 from edgekit.graph.passes.folding.weights import folded_weights
 from edgekit.graph.verify import verify
@@ -33,9 +33,9 @@ def fold(graph: Graph) -> Graph:
     Raises:
         UnsupportedError: a node has no definition for its types and quantizations.
     """
-    bounds = intervals(graph)
+    bounds = bounds_of(graph)
     folded = with_constants(graph, bounds)
-    found = channels(folded, bounds)
+    found = channels_of(folded, bounds)
     if not found.is_everything:
         folded = _without_channels(folded, bounds, found)
     if folded is not graph:

@@ -47,7 +47,7 @@ class Channels:
         return all(mask.all() for mask in self.present.values())
 
 
-def channels(graph: Graph, bounds: Bounds) -> Channels:
+def channels_of(graph: Graph, bounds: Bounds) -> Channels:
     """The channels that are needed, and those that stay."""
     linked = [None if is_product(graph, node) else links(graph, node) for node in graph.nodes]
     needed = _needed(graph, bounds, linked)

@@ -58,7 +58,7 @@ Bounds = Mapping[str, Interval]
 _Rule = Callable[[Any, Call, Sequence[Interval]], Interval]
 
 
-def intervals(graph: Graph) -> Bounds:
+def bounds_of(graph: Graph) -> Bounds:
     """The interval of every int8 activation and of every constant, by name.
 
     Raises:
