@@ -69,6 +69,8 @@ class Deployment:
         golden: vectors for the self tests on the device.
         arena: TFLite Micro's arena, as predicted for the board; for the target c the program's own.
         provenance: where everything came from, plain values.
+        computed: what a generated program computes, the graph without the channels that cannot
+            change its outputs; None is the graph itself.
 
     Raises:
         InputError: there are more or fewer labels than classes.
@@ -84,6 +86,7 @@ class Deployment:
     golden: Golden
     arena: ArenaPlan
     provenance: Mapping[str, Any]
+    computed: Graph | None = None
 
     def __post_init__(self) -> None:
         scores = self.outputs[0]

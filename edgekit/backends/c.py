@@ -163,7 +163,7 @@ def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
         )
     return judge_program(
         deployment.board,
-        deployment.graph,
+        _computed(deployment),
         deployment.arena,
         stack_bytes=stack_bytes,
         weights_bytes=program.weights_bytes,
@@ -190,9 +190,13 @@ def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
     )
 
 
+def _computed(deployment: Deployment) -> Graph:
+    return deployment.computed or deployment.graph
+
+
 @lru_cache(maxsize=1)
 def _program(deployment: Deployment) -> Program:
-    return lower(deployment.graph, Isa.of(deployment.board.core))
+    return lower(_computed(deployment), Isa.of(deployment.board.core))
 
 
 @lru_cache(maxsize=1)

@@ -104,6 +104,12 @@ Examples:
     is_flag=True,
     help="Say which layers int8 hurts (`edgekit show --layers`); --repair does so too.",
 )
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="Leave out channels that cannot change the int8 model's outputs: the same bits with less "
+    "work. Default: in the program of target c; other targets get a smaller file if asked for.",
+)
 @options(CACHE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.errors import InputError, OutputError, UnsupportedError
+from edgekit.errors import InputError, OutputError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from edgekit.plan.boards import Board
@@ -36,26 +37,53 @@ Exit code 5 if it does not fit the board.
     type=click.Choice(["tflm", "c"]),
     help="TFLite Micro, or a generated C program. Default: the bundle's, the board's, or tflm.",
 )
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="For target c: leave out channels that cannot change the outputs. Default: as the bundle; "
+    "of a file, yes, as `build` does.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 @click.option(
     "--svg", "picture", type=click.Path(path_type=Path), help="Draw the planned arena to this file."
 )
 def plan(
-    model: Path, board_id: str | None, target: str | None, as_json: bool, picture: Path | None
+    model: Path,
+    board_id: str | None,
+    target: str | None,
+    fold: bool | None,
+    as_json: bool,
+    picture: Path | None,
 ) -> None:
     """Show how much RAM MODEL, a .tflite file or a bundle, needs in TFLite Micro or as a C program:
     the arena, the operator and the tensors at its peak, and whether a board has room.
     """
     from edgekit.plan import boards
 
-    opened, own_target, own_board = _bundle(model) if model.is_dir() else (_file(model), None, None)
-    chosen = board_id or (own_board if target in (None, own_target) else None)
+    opened = _bundle(model) if model.is_dir() else _Opened(_file(model))
+    own_target = opened.target
+    chosen = board_id or (opened.board if target in (None, own_target) else None)
     board = boards.load(chosen) if chosen else None
     if board and board_id and target is None:
         known = [own_target] if own_target in board.backends else list(board.backends)
         target = next((name for name in known if name in ("tflm", "c")), None)
-    show = _show_program if (target or own_target) == "c" else _show_interpreted
-    show(opened, board, as_json, picture)
+    if (target or own_target) != "c":
+        if fold is not None:
+            raise UsageError("--fold and --no-fold are for target c.")
+        _show_interpreted(opened.model, board, as_json, picture)
+    else:
+        folds = opened.folds if fold is None else fold
+        _show_program(opened.model, board, folds, as_json, picture)
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    """A file, or a bundle: its target and board if that is a microcontroller."""
+
+    model: Model
+    target: str | None = None
+    board: str | None = None
+    folds: bool = True
 
 
 def _show_interpreted(
@@ -77,15 +105,20 @@ def _show_interpreted(
         fit_on(model, board).require()
 
 
-def _show_program(model: Model, board: Board | None, as_json: bool, picture: Path | None) -> None:
+def _show_program(
+    model: Model, board: Board | None, folds: bool, as_json: bool, picture: Path | None
+) -> None:
     """As a generated C program."""
     from edgekit.backends.c import foresee
+    from edgekit.graph.passes.folding import fold
     from edgekit.lower.isa import Isa
     from edgekit.lower.lowering import lower
     from edgekit.plan.static_memory import arena_plan, plan_memory
     from edgekit.report.program_memory import program_report, program_text
     from edgekit.report.waterfall import waterfall
 
+    if folds:
+        model = replace(model, graph=fold(model.graph))
     program = lower(model.graph, Isa.of(board.core) if board else Isa.PORTABLE)
     memory = plan_memory(program)
     fit = foresee(board, model.graph, golden_count=0) if board else None
@@ -109,15 +142,14 @@ def _file(path: Path) -> Model:
     return _model(path.name, data)
 
 
-def _bundle(path: Path) -> tuple[Model, str | None, str | None]:
-    """The bundle's model and, if it is for a microcontroller, its target and board."""
+def _bundle(path: Path) -> _Opened:
     from edgekit.cli.deployed import open_bundle
 
     deployed = open_bundle(path)
     model = _model(path.name, deployed.tflite)
     if deployed.target not in ("tflm", "c"):
-        return model, None, None
-    return model, deployed.target, deployed.board
+        return _Opened(model)
+    return _Opened(model, deployed.target, deployed.board, deployed.is_folded)
 
 
 def _model(name: str, data: bytes) -> Model:

@@ -31,8 +31,10 @@ def bench(report: Plain) -> RenderableType:
 def program_rows(run: Plain) -> Iterator[tuple[str, RenderableType]]:
     """Compiler, instructions and memory of a run on a chip."""
     yield "compiler", f"{run['compiler']}  {run['flags']}"
-    per = f", {run['macs'] / run['instructions']:.3f} MACs each" if run["instructions"] else ""
-    yield "instructions", f"{run['instructions']:,} an inference for {run['macs']:,} MACs{per}"
+    computed, count = run["macs_computed"], run["instructions"]
+    per = f", {computed / count:.3f} MACs each" if count else ""
+    given = f" of the model's {run['macs']:,}" if computed != run["macs"] else ""
+    yield "instructions", f"{count:,} an inference for {computed:,} MACs{given}{per}"
     yield "arena", f"{run['arena_bytes']:,} bytes planned, {run['arena_used_bytes']:,} written"
     yield (
         "stack",

@@ -47,6 +47,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
         f"{report['tflite']['bytes']:,} bytes, {sum(ops.values())} operators "
         f"({', '.join(f'{count} {name}' for name, count in ops.items())})",
     )
+    if report.get("folded"):
+        yield "folded", _folded(report["folded"])
     yield "verified", _verified(report["verified"])
     if report.get("repair"):
         yield "repairs", _repairs(report["repair"], report["repair_on"])
@@ -76,6 +78,13 @@ def _pruned(pruned: Report) -> str:
         f"{pruned['params_before']:,} -> {pruned['params_after']:,}, MACs "
         f"{pruned['macs_before'] / 1e6:,.1f} M -> {pruned['macs_after'] / 1e6:,.1f} M"
     )
+
+
+def _folded(folded: Report) -> str:
+    before, after = folded["macs_before"], folded["macs_after"]
+    if before == after:
+        return "every channel counts"
+    return f"MACs {before / 1e6:,.1f} M -> {after / 1e6:,.1f} M: the others cannot change an output"
 
 
 def _origin(origin: Report) -> str:

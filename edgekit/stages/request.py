@@ -113,6 +113,7 @@ class Request(Training):
     embedding: bool = False
     max_drop: float | None = None
     repair: str | None = None
+    fold: bool | None = None
     diagnose: bool = False
 
     def __post_init__(self) -> None:

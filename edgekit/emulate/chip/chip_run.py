@@ -41,7 +41,8 @@ class ChipRun:
         emulator: who ran it.
         compiler, flags: who made it.
         instructions: of an inference.
-        macs: multiply-accumulates of the network.
+        macs: multiply-accumulates of the network as it was given.
+        macs_computed: of those, what the program does after folding.
         arena_bytes: as planned.
         arena_used_bytes: of those, up to the last one written; a write beyond is a fault.
         code_bytes: of flash, for everything but weights and golden vectors.
@@ -59,6 +60,7 @@ class ChipRun:
     flags: str
     instructions: int
     macs: int
+    macs_computed: int
     arena_bytes: int
     arena_used_bytes: int
     code_bytes: int
@@ -104,7 +106,8 @@ def chip_run(
         compiler=firmware.toolchain.title,
         flags=" ".join(firmware.toolchain.flags),
         instructions=first.instructions,
-        macs=costs.macs,
+        macs=graph_cost(firmware.model).macs,
+        macs_computed=costs.macs,
         arena_bytes=firmware.memory.arena_bytes,
         arena_used_bytes=max(one.arena_bytes for one in inferences),
         code_bytes=taken.code_bytes,
