@@ -36,6 +36,7 @@ from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
 from edgekit.plan.fit import Fit, judge_program
 from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.report.program_memory import estimated_instructions
 from edgekit.resources import templates_dir
 
 # Set apart for the stack; emulation shows how much of it is used.
@@ -122,6 +123,7 @@ class C:
                 "stack_bytes": STACK_BYTES,
                 "predicted": False,
             },
+            "instructions": estimated_instructions(program),
             "firmware": {
                 "compiled": sizes is not None,
                 "compiler": compiled.toolchain.title if compiled.toolchain else None,

@@ -56,6 +56,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     if report.get("edgetpu"):
         yield "Edge TPU", _edgetpu(report["edgetpu"])
     yield from _memory(report["memory"])
+    if report.get("instructions"):
+        yield "instructions", _instructions(report["instructions"])
     if report.get("firmware"):
         yield "firmware", _firmware(report["firmware"])
     yield "seconds", _seconds(report["seconds"])
@@ -173,6 +175,13 @@ def _memory(memory: Report) -> Iterator[tuple[str, str]]:
         measured = "" if memory["code_is_measured"] else " (estimate)"
         said += f", code {memory['code_bytes']:,} bytes{measured}"
     yield "memory", said
+
+
+def _instructions(instructions: Report) -> str:
+    share = 100 * instructions["error"]
+    return (
+        f"about {instructions['estimate']:,} an inference (estimate, layers within {share:.0f} %)"
+    )
 
 
 def _firmware(firmware: Report) -> Text:

@@ -22,6 +22,7 @@ class LayerCount:
 
     Attributes:
         kernel: the C functions that compute it; empty for a view.
+        predicted: instructions by the cost table; None if it does not know the kernel.
     """
 
     index: int
@@ -30,6 +31,7 @@ class LayerCount:
     kernel: str
     macs: int
     instructions: int
+    predicted: int | None
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def chip_run(
                 ", ".join(dict.fromkeys(kernel.name for kernel in step.kernels)),
                 cost.macs,
                 instructions,
+                step.estimate.instructions if step.estimate else None,
             )
             for index, (step, cost, instructions) in enumerate(
                 zip(program.steps, costs.nodes, first.layers, strict=True)
