@@ -16,26 +16,30 @@ from edgekit.graph.ops import Activation, Padding
 from edgekit.graph.reference.layer import IntegerTerms
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
-from edgekit.lower.one_step import MOST, exponents, one_step
+from edgekit.lower.one_step import MOST, exponents, one_step, signed_step
 
 Q = GraphBuilder.int8
 
 
 def convolutions(rng: np.random.Generator) -> Iterator[Graph]:
-    for seed in range(24):
+    """Clamped and linear outputs; few pixels and many; even and odd channels; groups, dilation."""
+    for seed in range(40):
         b = GraphBuilder("conv", seed)
-        size, depth = int(rng.integers(5, 12)), int(rng.choice([1, 3, 4, 8, 12]))
+        groups = int(rng.choice([1, 1, 1, 2, 3]))
+        size, depth = int(rng.integers(1, 10)), groups * int(rng.choice([1, 3, 4, 8, 12]))
         kernel = int(rng.choice([1, 1, 3]))
         x = b.input("x", (1, size, size + 1, depth), Q(0.02, int(rng.integers(-128, 128))))
-        stride = (int(rng.integers(1, 3)),) * 2
+        is_clamped = seed % 2 == 0
         y = b.conv(
             x,
-            2 * int(rng.integers(1, 7)),
+            groups * int(rng.integers(2, 12)),
             (kernel, kernel),
-            stride=stride,
-            padding=Padding(rng.choice(["SAME", "VALID"])),
-            activation=Activation(rng.choice(["RELU", "RELU6", "NONE"])),
-            quantization=Q(0.03, -128),
+            groups,
+            stride=(int(rng.integers(1, 3)),) * 2,
+            dilation=(int(rng.choice([1, 1, 2])), int(rng.choice([1, 1, 2]))),
+            padding=Padding("SAME" if size < 6 else rng.choice(["SAME", "VALID"])),
+            activation=Activation(rng.choice(["RELU", "RELU6"]) if is_clamped else "NONE"),
+            quantization=Q(0.03, -128) if is_clamped else None,
         )
         yield b.build(y)
 
@@ -124,10 +128,42 @@ def test_what_cannot_be_proven_is_left_to_the_portable_kernel() -> None:
     assert exponents(large, weights).max() < MOST
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_signed_step_equals_two_roundings_at_every_reachable_sum(seed: int) -> None:
+    """Of linear outputs, whose negative ties no single offset rounds as TFLite does."""
+    rng = rng_of("signed step", seed)
+    terms = replace(random_terms(rng, 4, low=-128), zero_point=int(rng.integers(-100, 100)))
+    weights = rng.integers(-127, 128, (4, 9))
+    made = signed_step(terms, weights)
+    assert made is not None
+    assert one_step(terms, weights) is None
+    for c in range(4):
+        low, high = reachable(weights[c])
+        sums = np.arange(low, high + 1)
+        scaled = ((sums + made.bias[c]) << MOST) * made.multiplier[c] >> 32
+        offset = made.offset[c] + np.where(sums + made.bias[c] < 0, made.jump[c], 0)
+        ours = np.clip((scaled + offset) >> made.shift[c], -128, 127)
+        twice = multiply_by_quantized_multiplier(
+            sums + terms.bias[c], terms.multiplier[c], terms.shift[c]
+        )
+        expected = np.clip(twice + terms.zero_point, terms.low, terms.high)
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_layers_share_a_shift_where_that_is_exact() -> None:
+    rng = rng_of("shared shift")
+    terms = replace(random_terms(rng, 4, low=-128), shift=np.array([-6, -7, -7, -8]))
+    weights = rng.integers(-127, 128, (4, 9))
+    made = one_step(terms, weights, shift=12)
+    assert made is not None
+    assert set(made.shift) == {12}
+    assert one_step(replace(terms, shift=np.array([-6, -7, -7, -3])), weights, shift=12) is None
+
+
 def test_other_layers_keep_their_portable_kernels() -> None:
-    b = GraphBuilder("odd")
+    b = GraphBuilder("single")
     x = b.input("x", (1, 6, 6, 3), Q(0.02))
-    y = b.conv(x, 3, (3, 3), quantization=Q(0.03))  # an odd number of outputs
+    y = b.conv(x, 1, (3, 3), quantization=Q(0.03))  # a single output
     assert kernels(b.build(b.depthwise(y, (3, 3), quantization=Q(0.03)))) == (
         "ek_conv_s8",
         "ek_depthwise_s8",
