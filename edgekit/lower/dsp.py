@@ -1,4 +1,4 @@
-"""The kernels for cores that multiply pairs of 16-bit numbers (ARMv7E-M, ARMv8-M with DSP).
+"""Convolution on cores that multiply pairs of 16-bit numbers (ARMv7E-M, ARMv8-M with DSP).
 
 A node enters, its step with the fast kernel leaves, or None where no fast kernel applies or its
 arithmetic cannot be proven exact; then the portable kernel computes it. docs/kernels.md describes
@@ -11,11 +11,11 @@ import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
-from edgekit.graph.ops import Conv2D, DepthwiseConv2D
+from edgekit.graph.ops import Conv2D
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
-from edgekit.lower.one_step import OneStep, SignedStep, exponents, one_step, signed_step
+from edgekit.lower.one_step import OneStep, SignedStep, one_step, signed_step
 from edgekit.lower.program import Constant, Kernel, Step
 from edgekit.lower.windows import dilation, geometry
 
@@ -75,57 +75,6 @@ def _finish(terms: IntegerTerms, weights: Integers) -> OneStep | None:
         if (finish := one_step(terms, weights, shift=shift)) is not None:
             return finish
     return signed_step(terms, weights)
-
-
-def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
-    """The step of a DepthwiseConv2D by ek_depthwise_dsp: 3x3, no dilation, channels in fours."""
-    x, weights = call.inputs[0], call.inputs[1]
-    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
-        return None
-    _, *taps, channels = weights.shape
-    if taps != [3, 3] or op.dilation != (1, 1) or channels != x.shape[3] or channels % 4:
-        return None
-    terms = integer_terms(call, op.activation, channel_axis=3)
-    rows = Axis.of(x.shape[1], 3, op.stride[0], 1, op.padding)
-    columns = Axis.of(x.shape[2], 3, op.stride[1], 1, op.padding)
-    flat = weights.data.reshape(9, channels).T.astype(np.int64)
-    exponent = exponents(terms, flat)
-    finish = one_step(terms, flat, exponent)
-    if finish is None:
-        return None
-    fields = geometry(rows, columns, x.shape)
-    kernel = Kernel(
-        name="ek_depthwise_dsp",
-        struct="ek_depthwise_packed",
-        parameters={
-            **{key: value for key, value in fields.items() if not key.startswith("kernel_")},
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights",
-                _channels_in_fours(flat << exponent[:, None], finish.bias << exponent, finish),
-                alignment=8,
-                layout="four channels each: biases, weights as halfwords, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=9 * channels,
-    )
-    return Step(call.node, (kernel,))
-
-
-def _channels_in_fours(weights: Integers, bias: Integers, finish: OneStep) -> Array:
-    """What ek_depthwise_dsp reads, in its order, of (C, 9) weights within 16 bits."""
-    fours = len(weights) // 4
-    # (fours, taps, 4): channels 0 and 2 in the first word, 1 and 3 in the second; a row's first tap
-    # comes last.
-    taps = weights.reshape(fours, 4, 3, 3)[:, :, :, [1, 2, 0]].reshape(fours, 4, 9)
-    halves = taps.transpose(0, 2, 1)[:, :, [0, 2, 1, 3]]
-    words = np.ascontiguousarray(halves.astype("<i2")).view("<i4").reshape(fours, -1)
-    scales = np.stack([finish.multiplier, finish.offset], axis=1).reshape(fours, 8)
-    shifts = finish.shift.reshape(fours, 4)
-    parts = [bias.reshape(fours, 4), words, scales, shifts]
-    return np.concatenate(parts, axis=1).astype(np.int32).reshape(-1)
 
 
 def _padded(weights: Integers) -> Integers:

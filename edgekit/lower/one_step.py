@@ -33,7 +33,7 @@ from edgekit.graph.fixedpoint import (
 )
 from edgekit.graph.reference.layer import IntegerTerms
 
-_LEVELS = np.arange(-127, 128)[:, None]  # above the lowest output, each begins with a step
+LEVELS = np.arange(-127, 128)[:, None]  # above the lowest output, each begins with a step
 MOST = 8  # exponent: more would not fit halfwords of weights
 _LARGEST_SHIFT = 22  # beyond it, 8 bits of output leave int32
 _NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)  # multipliers that are tried
@@ -137,7 +137,7 @@ def signed_step(
     if (least > most).any() or (negative < below).any() or (negative > above).any():
         return None
     jump = negative - offset
-    if not _is_int32(jump):
+    if not is_int32(jump):
         return None
     return SignedStep(steps.bias, multiplier, offset, shifts, jump)
 
@@ -146,13 +146,13 @@ def _steps(terms: IntegerTerms, weights: Integers, exponent: Integers | int) -> 
     """None where a sum leaves int32, in TFLite's arithmetic or with the exponent."""
     low, high = reachable(weights)
     moved = (np.stack([low, high]) + terms.bias) << np.maximum(terms.shift, 0)
-    if not _is_int32(moved):
+    if not is_int32(moved):
         return None
-    first = _first_sums(terms, low, high)
+    first = first_sums(terms, low, high)
     # A channel that reaches one output only needs no product, whatever its bias.
     fixed = ((first <= low) | (first > high)).all(axis=0)
     bias = np.where(fixed, 0, terms.bias)
-    if not _is_int32((np.stack([low, high]) + bias) << exponent):
+    if not is_int32((np.stack([low, high]) + bias) << exponent):
         return None
     real = np.where(fixed, 0.0, terms.multiplier * 2.0 ** (terms.shift - 31.0))
     return _Steps(low, high, first, bias, real)
@@ -167,7 +167,7 @@ def _shifts(terms: IntegerTerms, steps: _Steps, exponent: Integers | int) -> Int
 
 def _multipliers(steps: _Steps, shift: Integers, exponent: Integers | int) -> Integers | None:
     best = np.floor(np.ldexp(steps.real, (32 - exponent + shift).astype(np.int32)) + 0.5)
-    return best.astype(np.int64) if _is_int32(best) else None
+    return best.astype(np.int64) if is_int32(best) else None
 
 
 def reachable(weights: Integers) -> tuple[Integers, Integers]:
@@ -176,16 +176,16 @@ def reachable(weights: Integers) -> tuple[Integers, Integers]:
     return negative * 127 - positive * 128, positive * 127 - negative * 128
 
 
-def _first_sums(terms: IntegerTerms, low: Integers, high: Integers) -> Integers:
+def first_sums(terms: IntegerTerms, low: Integers, high: Integers) -> Integers:
     """(255, C) the first sum whose output is at least -127, ... 127; high + 1 where none is."""
-    below = np.broadcast_to(low, (len(_LEVELS), len(low))).copy()
+    below = np.broadcast_to(low, (len(LEVELS), len(low))).copy()
     above = np.broadcast_to(high + 1, below.shape).copy()
     while (below < above).any():
         middle = (below + above) >> 1
         scaled = multiply_by_quantized_multiplier(
             middle + terms.bias, terms.multiplier, terms.shift
         )
-        is_reached = np.clip(scaled + terms.zero_point, terms.low, terms.high) >= _LEVELS
+        is_reached = np.clip(scaled + terms.zero_point, terms.low, terms.high) >= LEVELS
         is_open = below < above
         above = np.where(is_open & is_reached, middle, above)
         below = np.where(is_open & ~is_reached, middle + 1, below)
@@ -213,7 +213,7 @@ def _offset_bounds(
         return is_negative if side < 0 else ~is_negative if side > 0 else np.ones_like(is_negative)
 
     first, low, high = steps.first, steps.low, steps.high
-    levels = _LEVELS << shift
+    levels = LEVELS << shift
     # From its first sum on a level is reached, and by the sum before it is not.
     is_needed = (first <= high) & binds(first)
     needed = np.where(is_needed, levels - products(np.minimum(first, high)), INT32_MIN)
@@ -224,5 +224,6 @@ def _offset_bounds(
     return least, most
 
 
-def _is_int32(values: npt.NDArray[Any]) -> bool:
+def is_int32(values: npt.NDArray[Any]) -> bool:
+    """Whether none leaves int32."""
     return bool((values >= INT32_MIN).all() and (values <= INT32_MAX).all())

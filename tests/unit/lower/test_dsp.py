@@ -16,7 +16,8 @@ from edgekit.graph.ops import Activation, Padding
 from edgekit.graph.reference.layer import IntegerTerms
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
-from edgekit.lower.one_step import MOST, exponents, one_step, signed_step
+from edgekit.lower.one_step import MOST, exponents, one_step, reachable, signed_step
+from edgekit.lower.two_steps import two_steps
 
 Q = GraphBuilder.int8
 
@@ -44,19 +45,41 @@ def convolutions(rng: np.random.Generator) -> Iterator[Graph]:
         yield b.build(y)
 
 
-def depthwise_convolutions(rng: np.random.Generator) -> Iterator[Graph]:
+def depthwise(
+    seed: int, shape: tuple[int, ...], window: tuple[int, int], stride: int, multiplier: int = 1
+) -> Graph:
+    rng = rng_of("depthwise", seed)
+    b = GraphBuilder("depthwise", seed)
+    x = b.input("x", shape, Q(0.02, int(rng.integers(-128, 128))))
+    relu = Activation(rng.choice(["RELU", "RELU6", "NONE"]))
+    y = b.depthwise(
+        x,
+        window,
+        multiplier,
+        stride=(stride, stride),
+        padding=Padding(rng.choice(["SAME", "VALID"])),
+        activation=relu,
+        # The finish in one step is exact for some linear layers only.
+        quantization=Q(0.03, -128 if relu is not Activation.NONE else int(rng.integers(-128, 128))),
+    )
+    return b.build(y)
+
+
+def strips(rng: np.random.Generator) -> Iterator[Graph]:
+    """Even and odd numbers of rows and columns, down to two of each; some images twice."""
     for seed in range(24):
-        b = GraphBuilder("depthwise", seed)
-        size, depth = int(rng.integers(3, 12)), 4 * int(rng.integers(1, 6))
-        x = b.input("x", (1, size, size + 2, depth), Q(0.02, int(rng.integers(-128, 128))))
-        stride = (int(rng.integers(1, 3)),) * 2
-        padding = Padding(rng.choice(["SAME", "VALID"]))
-        relu = Activation(rng.choice(["RELU", "RELU6", "NONE"]))
-        b.random = rng_of("depthwise", seed)
-        y = b.depthwise(
-            x, (3, 3), stride=stride, padding=padding, activation=relu, quantization=Q(0.03, -128)
-        )
-        yield b.build(y)
+        batches, height, width = 1 + seed % 2, *(int(n) for n in rng.integers(4, 12, 2))
+        yield depthwise(seed, (batches, height, width, 4 * int(rng.integers(1, 4))), (3, 3), 1)
+
+
+def windows(rng: np.random.Generator) -> Iterator[Graph]:
+    """Any window and stride; channels that are no multiple of four; copies of the channels."""
+    for seed in range(24):
+        size = (int(n) for n in rng.integers(7, 12, 2))
+        window = [(3, 3), (5, 5), (2, 4), (1, 7), (4, 1)][seed % 5]
+        stride = 2 if window == (3, 3) else int(rng.integers(1, 3))
+        multiplier = int(rng.choice([1, 1, 2, 3]))
+        yield depthwise(seed, (1, *size, int(rng.integers(4, 12))), window, stride, multiplier)
 
 
 def kernels(graph: Graph) -> tuple[str, ...]:
@@ -66,7 +89,11 @@ def kernels(graph: Graph) -> tuple[str, ...]:
 @needs_compiler
 @pytest.mark.parametrize(
     ("cases", "kernel"),
-    [(convolutions, "ek_conv_dsp"), (depthwise_convolutions, "ek_depthwise_dsp")],
+    [
+        (convolutions, "ek_conv_dsp"),
+        (strips, "ek_depthwise_3x3_dsp"),
+        (windows, "ek_depthwise_dsp"),
+    ],
 )
 def test_twins_are_bit_exact(
     cases: Callable[[np.random.Generator], Iterator[Graph]], kernel: str, tmp_path: Path
@@ -108,14 +135,43 @@ def test_one_step_equals_two_roundings_at_every_reachable_sum(seed: int) -> None
             sums + terms.bias[c], terms.multiplier[c], terms.shift[c]
         )
         expected = np.clip(scaled + terms.zero_point, terms.low, terms.high)
-        low, high = reachable(weights[c])
+        low, high = (int(end[c]) for end in reachable(weights))
         inside = (sums >= low) & (sums <= high)
         np.testing.assert_array_equal(ours[inside], expected[inside])
 
 
-def reachable(weights: np.ndarray) -> tuple[int, int]:
-    ends = np.stack([weights * -128, weights * 127])
-    return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
+@pytest.mark.parametrize("seed", range(6))
+def test_two_steps_equal_two_roundings_at_every_reachable_sum(seed: int) -> None:
+    """Ties of negative numbers too: the multiplier 2^30 makes them."""
+    rng = rng_of("two steps", seed)
+    terms = replace(random_terms(rng, 4, low=-128), zero_point=int(rng.integers(-128, 128)))
+    terms.multiplier[0] = 1 << 30
+    terms.multiplier[1], terms.shift[1] = 0, 0
+    weights = rng.integers(-127, 128, (4, 9))
+    low, high = reachable(weights)
+    made = two_steps(terms, low, high)
+    assert made is not None
+    finish, exponent = made
+    for c in range(4):
+        sums = np.arange(low[c], high[c] + 1)
+        raised = (sums + finish.bias[c]) << exponent[c]
+        rounded = (raised * finish.multiplier[c] + (1 << 31)) >> 32
+        halves = ((rounded + (rounded >> 63)) >> finish.shift[c]) + finish.offset[c]
+        scaled = multiply_by_quantized_multiplier(
+            sums + terms.bias[c], terms.multiplier[c], terms.shift[c]
+        )
+        expected = np.clip(scaled + terms.zero_point, -128, 127)
+        np.testing.assert_array_equal(np.clip(halves >> 1, -128, 127), expected)
+
+
+def test_two_steps_need_a_right_shift_and_the_clamps_of_int8() -> None:
+    rng = rng_of("no two steps")
+    terms = random_terms(rng, 4, low=-128)
+    ends = reachable(rng.integers(-127, 128, (4, 9)))
+    assert two_steps(terms, *ends) is not None
+    assert two_steps(replace(terms, low=-100), *ends) is None
+    assert two_steps(replace(terms, shift=np.zeros(4, np.int64)), *ends) is None
+    assert two_steps(replace(terms, bias=np.full(4, 1 << 30)), *ends) is None
 
 
 def test_what_cannot_be_proven_is_left_to_the_portable_kernel() -> None:
