@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import dsp
+from edgekit.lower import dsp, mve
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
 from edgekit.lower.movement import (
@@ -70,7 +70,7 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
 # next, and at last to the portable one.
 FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
     Isa.DSP: {ops.Conv2D: (dsp.conv_2d,), ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,)},
-    Isa.MVE: {},
+    Isa.MVE: {ops.Conv2D: (mve.conv_2d,)},
 }
 
 

@@ -49,7 +49,7 @@ class OneStep:
 
 def exponents(terms: IntegerTerms, weights: Integers) -> Integers:
     """(C,) the largest exponents, at most 8, at which no sum leaves int32."""
-    largest = np.abs(np.stack(_reachable(weights)) + terms.bias).max(axis=0)
+    largest = np.abs(np.stack(reachable(weights)) + terms.bias).max(axis=0)
     bits = 31 - np.frexp(largest.astype(np.float64))[1]
     return np.asarray(np.clip(bits, 0, MOST), np.int64)
 
@@ -63,7 +63,7 @@ def one_step(
         weights: (C, K), whose products with any int8 values are summed.
         exponent: of each channel, or of all.
     """
-    low, high = _reachable(weights)
+    low, high = reachable(weights)
     moved = (np.stack([low, high]) + terms.bias) << np.maximum(terms.shift, 0)
     if not _is_int32(moved):
         return None
@@ -92,7 +92,7 @@ def one_step(
     return None if open_.any() else OneStep(bias, multiplier, offset, shift)
 
 
-def _reachable(weights: Integers) -> tuple[Integers, Integers]:
+def reachable(weights: Integers) -> tuple[Integers, Integers]:
     """The smallest and largest sum of products with any int8 values, of each channel."""
     positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
     return negative * 127 - positive * 128, positive * 127 - negative * 128

@@ -1,0 +1,83 @@
+"""The kernels for cores with vectors of 128 bits (ARMv8.1-M with MVE, "Helium").
+
+A node enters, its step with the fast kernel leaves, or None where no fast kernel applies or its
+arithmetic cannot be proven exact; then another kernel computes it. docs/kernels.md describes the
+layouts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgekit.graph.fixedpoint import Integers
+from edgekit.graph.ir import Array, DType
+from edgekit.graph.ops import Conv2D
+from edgekit.graph.reference.call import Call
+from edgekit.graph.reference.layer import integer_terms
+from edgekit.graph.reference.windows import Axis
+from edgekit.lower.program import Constant, Kernel, Step
+from edgekit.lower.top_byte import TopByte, top_byte
+from edgekit.lower.windows import geometry
+
+_VECTOR = 16  # bytes
+_PIXELS = 4  # that ek_conv_mve computes together
+
+
+def conv_2d(op: Conv2D, call: Call) -> Step | None:
+    """The step of a Conv2D by ek_conv_mve: one group, no dilation, outputs in fours."""
+    x, weights = call.inputs[0], call.inputs[1]
+    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
+        return None
+    outputs, height, width, depth = weights.shape
+    if depth != x.shape[3] or op.dilation != (1, 1) or outputs % 4:
+        return None
+    terms = integer_terms(call, op.activation, channel_axis=0)
+    rows = Axis.of(x.shape[1], height, op.stride[0], 1, op.padding)
+    columns = Axis.of(x.shape[2], width, op.stride[1], 1, op.padding)
+    if rows.count * columns.count < _PIXELS:
+        return None
+    flat = weights.data.reshape(outputs, -1).astype(np.int64)
+    finish = top_byte(terms, flat)
+    if finish is None:
+        return None
+    is_pointwise = (height, width, *op.stride, rows.before, columns.before) == (1, 1, 1, 1, 0, 0)
+    is_direct = is_pointwise and (depth == 8 or depth % _VECTOR == 0)
+    window_bytes = depth if is_direct else -(-flat.shape[1] // _VECTOR) * _VECTOR
+    stream = _pairs(_padded(flat, window_bytes), finish)
+    kernel = Kernel(
+        name="ek_conv_mve",
+        struct="ek_conv_vectors",
+        parameters={
+            **geometry(rows, columns, x.shape),
+            "output_channels": outputs,
+            "window_bytes": window_bytes,
+            "is_direct": int(is_direct),
+            "input_zero_point": terms.input_zero_point,
+            **finish.fields,
+            "weights_bytes": stream.nbytes,
+            "weights": Constant(
+                "weights",
+                stream,
+                alignment=_VECTOR,
+                layout="pairs of channels: vectors of weights in turn, requantization",
+            ),
+        },
+        operands=(x.name,),
+        outputs=call.node.outputs,
+        scratch_bytes=0 if is_direct else _PIXELS * window_bytes,
+    )
+    return Step(call.node, (kernel,))
+
+
+def _padded(weights: Integers, length: int) -> Integers:
+    """(C, K) weights with zeros up to a length."""
+    return np.pad(weights, ((0, 0), (0, length - weights.shape[1])))
+
+
+def _pairs(weights: Integers, finish: TopByte) -> Array:
+    """What ek_conv_mve reads, in its order, of (O, window_bytes) weights."""
+    outputs, length = weights.shape
+    piece = min(length, _VECTOR)
+    turns = weights.reshape(outputs // 2, 2, length // piece, piece).transpose(0, 2, 1, 3)
+    words = np.ascontiguousarray(turns.astype(np.int8)).reshape(outputs // 2, -1).view("<i4")
+    return np.concatenate([words, finish.rows.reshape(outputs // 2, -1)], axis=1).reshape(-1)
