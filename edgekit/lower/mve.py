@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
-from edgekit.graph.ops import Conv2D
+from edgekit.graph.ops import Conv2D, DepthwiseConv2D
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.layer import integer_terms
 from edgekit.graph.reference.windows import Axis
@@ -67,6 +67,65 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
         scratch_bytes=0 if is_direct else _PIXELS * window_bytes,
     )
     return Step(call.node, (kernel,))
+
+
+def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
+    """The step of a DepthwiseConv2D by ek_depthwise_mve: 3x3, no dilation, strides 1 and 2."""
+    x, weights = call.inputs[0], call.inputs[1]
+    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
+        return None
+    _, *taps, channels = weights.shape
+    if taps != [3, 3] or op.dilation != (1, 1) or channels != x.shape[3]:
+        return None
+    if op.stride not in ((1, 1), (2, 2)) or x.shape[2] * channels < _VECTOR:
+        return None
+    stride = op.stride[0]
+    terms = integer_terms(call, op.activation, channel_axis=3)
+    rows = Axis.of(x.shape[1], 3, stride, 1, op.padding)
+    columns = Axis.of(x.shape[2], 3, stride, 1, op.padding)
+    if stride == 1 and min(rows.count, columns.count) < 2:
+        return None
+    flat = weights.data.reshape(9, channels).T.astype(np.int64)
+    finish = top_byte(terms, flat)
+    if finish is None:
+        return None
+    wide = min(2 if stride == 1 else 4, columns.count)
+    outputs = -(-columns.count // wide) * wide  # with those of a tile that laps over the border
+    last = (outputs - 1) * stride + (3 if stride == 1 else 4)
+    strip_columns = max(columns.before + columns.size, last)
+    kernel = Kernel(
+        name="ek_depthwise_mve",
+        struct="ek_depthwise_vectors",
+        parameters={
+            "batches": x.shape[0],
+            "input_height": rows.size,
+            "input_width": columns.size,
+            "input_channels": channels,
+            "output_height": rows.count,
+            "output_width": columns.count,
+            "stride": stride,
+            "pad_top": rows.before,
+            "pad_left": columns.before,
+            "strip_columns": strip_columns,
+            "input_zero_point": terms.input_zero_point,
+            **finish.fields,
+            "weights": Constant(
+                "weights", _squares(flat), layout="zeros, then 4 columns of 4 a channel"
+            ),
+            "finish": Constant("finish", finish.rows, layout="4 words a channel"),
+        },
+        operands=(x.name,),
+        outputs=call.node.outputs,
+        scratch_bytes=(4 * strip_columns + columns.size) * channels,
+    )
+    return Step(call.node, (kernel,))
+
+
+def _squares(weights: Integers) -> Array:
+    """(C + 1, 16) bytes: 16 zeros, then (C, 9) weights as columns in the corner of 4x4 zeros."""
+    squares = np.zeros((len(weights) + 1, 4, 4), np.int8)
+    squares[1:, :3, :3] = weights.reshape(-1, 3, 3).transpose(0, 2, 1)
+    return squares.reshape(-1, _VECTOR)
 
 
 def _padded(weights: Integers, length: int) -> Integers:

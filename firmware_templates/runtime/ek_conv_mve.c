@@ -51,16 +51,16 @@ static void gather(const ek_conv_vectors *p, const int8_t *input, int32_t row, i
 #define ENTER \
   "push {r4-r11, lr}\n\t" \
   "vpush {d8-d15}\n\t" \
-  "sub sp, #64\n\t" \
+  "sub sp, #60\n\t" \
   "ldr r9, [r3, #4]\n\t" /* channels: bytes from pixel to pixel of the output */ \
   "subs r4, r2, #4\n\t" \
   "add r5, r4, r9\n\t" \
   "add r6, r5, r9\n\t" \
   "add r7, r6, r9\n\t" \
-  "vmov q7[2], q7[0], r6, r4\n\t" \
-  "vmov q7[3], q7[1], r7, r5\n\t"
+  "vmov q7[2], q7[0], r4, r6\n\t" \
+  "vmov q7[3], q7[1], r5, r7\n\t"
 #define LEAVE \
-  "add sp, #64\n\t" \
+  "add sp, #60\n\t" \
   "vpop {d8-d15}\n\t" \
   "pop {r4-r11, pc}\n\t"
 
@@ -97,8 +97,8 @@ typedef struct {
   multiply " r4, q2, q4\n\t" \
   multiply " r6, q3, q4\n\t"
 #define LANES(vector) \
-  "vmov " vector "[2], " vector "[0], r4, r0\n\t" \
-  "vmov " vector "[3], " vector "[1], r6, r2\n\t"
+  "vmov " vector "[2], " vector "[0], r0, r4\n\t" \
+  "vmov " vector "[3], " vector "[1], r2, r6\n\t"
 #define RESIDENT(load_window, load, multiply, finish_first, finish_second, clamp) \
   ENTER \
   "ldr r4, [r3]\n\t" \
@@ -208,10 +208,10 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   "bne.w " loop "b\n\t" \
   ".p2align 2\n\t" \
   end ":\n\t" \
-  "vmov q4[2], q4[0], r4, r0\n\t" \
-  "vmov q4[3], q4[1], r6, r2\n\t" \
-  "vmov q6[2], q6[0], r12, r8\n\t" \
-  "vmov q6[3], q6[1], lr, r10\n\t" \
+  "vmov q4[2], q4[0], r0, r4\n\t" \
+  "vmov q4[3], q4[1], r2, r6\n\t" \
+  "vmov q6[2], q6[0], r8, r12\n\t" \
+  "vmov q6[3], q6[1], r10, lr\n\t" \
   "ldm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n\t"
 #define PAIR_PLAIN \
   FINISH_PLAIN("q4", "r0", "r2", "r4", "r6") FINISH_PLAIN("q6", "r8", "r10", "r12", "lr")
