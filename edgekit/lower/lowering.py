@@ -70,7 +70,13 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
 # next, and at last to the portable one.
 FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
     Isa.DSP: {ops.Conv2D: (dsp.conv_2d,), ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,)},
-    Isa.MVE: {ops.Conv2D: (mve.conv_2d,), ops.DepthwiseConv2D: (mve.depthwise_conv_2d,)},
+    Isa.MVE: {
+        ops.Conv2D: (mve.conv_2d,),
+        ops.DepthwiseConv2D: (mve.depthwise_conv_2d,),
+        ops.FullyConnected: (mve.fully_connected,),
+        ops.Add: (mve.add_or_sub,),
+        ops.Sub: (mve.add_or_sub,),
+    },
 }
 
 

@@ -7,14 +7,18 @@ layouts.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
-from edgekit.graph.ops import Conv2D, DepthwiseConv2D
+from edgekit.graph.ops import Add, Conv2D, DepthwiseConv2D, FullyConnected, Sub
+from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import Call
-from edgekit.graph.reference.layer import integer_terms
+from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
+from edgekit.lower.linear_form import linear_form
 from edgekit.lower.program import Constant, Kernel, Step
 from edgekit.lower.top_byte import TopByte, top_byte
 from edgekit.lower.windows import geometry
@@ -34,13 +38,13 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
     terms = integer_terms(call, op.activation, channel_axis=0)
     rows = Axis.of(x.shape[1], height, op.stride[0], 1, op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], 1, op.padding)
+    is_pointwise = (height, width, *op.stride, rows.before, columns.before) == (1, 1, 1, 1, 0, 0)
     if rows.count * columns.count < _PIXELS:
-        return None
+        return _dense(call, weights.data.reshape(outputs, -1), terms) if is_pointwise else None
     flat = weights.data.reshape(outputs, -1).astype(np.int64)
     finish = top_byte(terms, flat)
     if finish is None:
         return None
-    is_pointwise = (height, width, *op.stride, rows.before, columns.before) == (1, 1, 1, 1, 0, 0)
     is_direct = is_pointwise and (depth == 8 or depth % _VECTOR == 0)
     window_bytes = depth if is_direct else -(-flat.shape[1] // _VECTOR) * _VECTOR
     stream = _pairs(_padded(flat, window_bytes), finish)
@@ -119,6 +123,84 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
         scratch_bytes=(4 * strip_columns + columns.size) * channels,
     )
     return Step(call.node, (kernel,))
+
+
+def fully_connected(op: FullyConnected, call: Call) -> Step | None:
+    """The step of a FullyConnected by ek_dense_mve: weights without a zero point."""
+    x, weights = call.inputs[0], call.inputs[1]
+    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
+        return None
+    terms = integer_terms(call, op.activation, channel_axis=0)
+    return None if terms.weight_zero_point else _dense(call, weights.data, terms)
+
+
+def add_or_sub(op: Add | Sub, call: Call) -> Step | None:
+    """The step of an Add or a Sub of two activations of one shape by ek_add_mve."""
+    a, b = call.inputs
+    if {a.dtype, b.dtype, call.output.dtype} != {DType.INT8} or a.shape != b.shape:
+        return None
+    if a.data is not None or b.data is not None:
+        return None
+    scale = call.per_tensor(call.output)[0]
+    every = np.arange(-128, 128, dtype=np.int8)
+    (outputs,) = evaluate(replace(call, values=(every[:, None], every[None, :])))
+    ratios = [call.per_tensor(x)[0] / scale for x in (a, b)]
+    form = linear_form(every, outputs, ratios[0], ratios[1] * (-1 if isinstance(op, Sub) else 1))
+    if form is None:
+        return None
+    kernel = Kernel(
+        name="ek_add_mve",
+        struct="ek_add_vectors",
+        parameters={
+            "elements": a.elements,
+            "a_factor": form.factors[0],
+            "b_factor": form.factors[1],
+            "offset": form.offset,
+            "shift": form.shift,
+        },
+        operands=(a.name, b.name),
+        outputs=call.node.outputs,
+        overwrites=(0, 1),
+    )
+    return Step(call.node, (kernel,))
+
+
+def _dense(call: Call, weights: Array, terms: IntegerTerms) -> Step | None:
+    """The step of (O, K) weights times each row of K inputs."""
+    x, (outputs, inputs) = call.inputs[0], weights.shape
+    flat = weights.astype(np.int64)
+    finish = top_byte(terms, flat)
+    if finish is None:
+        return None
+    kernel = Kernel(
+        name="ek_dense_mve",
+        struct="ek_dense_vectors",
+        parameters={
+            "rows": x.elements // inputs,
+            "inputs": inputs,
+            "outputs": outputs,
+            **finish.fields,
+            "weights": Constant(
+                "weights",
+                _outputs_in_fours(_padded(flat, -(-inputs // _VECTOR) * _VECTOR), finish),
+                layout="four outputs each: biases, vectors of weights in turn, requantization",
+            ),
+        },
+        operands=(x.name,),
+        outputs=call.node.outputs,
+    )
+    return Step(call.node, (kernel,))
+
+
+def _outputs_in_fours(weights: Integers, finish: TopByte) -> Array:
+    """What ek_dense_mve reads, in its order, of (O, K) weights, K a multiple of 16."""
+    missing = -len(weights) % 4
+    rows = np.pad(finish.rows, ((0, missing), (0, 0))).reshape(-1, 4, 4).transpose(0, 2, 1)
+    vectors = np.pad(weights, ((0, missing), (0, 0))).astype(np.int8)
+    turns = vectors.reshape(len(rows), 4, -1, _VECTOR).transpose(0, 2, 1, 3)
+    words = np.ascontiguousarray(turns).reshape(len(rows), -1).view("<i4")
+    parts = [rows[:, 0], words, rows[:, 1:].reshape(len(rows), -1)]
+    return np.concatenate(parts, axis=1).reshape(-1)
 
 
 def _squares(weights: Integers) -> Array:

@@ -73,19 +73,19 @@ def top_byte(terms: IntegerTerms, weights: Integers) -> TopByte | None:
     Args:
         weights: (C, K), whose products with any int8 values are summed.
     """
-    low, high = (end + terms.bias for end in reachable(weights))
-    if not _is_int32(np.stack([low, high]) << np.maximum(terms.shift, 0)):
+    sums = np.stack(reachable(weights)) + terms.bias
+    if not _is_int32(sums << np.maximum(terms.shift, 0)):
         return None
-    ends = [_output(terms, end) for end in (low, high)]
+    ends = [_output(terms, end) for end in sums]
     # Outputs never fall as sums grow: a channel with equal ends has one output, its offset alone.
     is_constant = ends[0] == ends[1]
     exponent = np.where(is_constant, 0, -terms.shift)
     multiplier = np.where(is_constant, 0, terms.multiplier)
     half = (np.int64(1) << np.maximum(exponent, 0)) >> 1
     offset = np.where(is_constant, ends[0], half + (terms.zero_point << np.maximum(exponent, 0)))
-    scaled = saturating_rounding_doubling_high_mul(np.stack([low, high]), multiplier)
+    scaled = saturating_rounding_doubling_high_mul(sums, multiplier)
     is_plain = terms.zero_point <= terms.low == -128 and terms.high == 127
-    if exponent.min() < 0 or not _is_int32(scaled - 1 + offset) or not _is_int32(scaled + offset):
+    if exponent.min() < 0 or not _is_int32(np.stack([scaled - 1, scaled]) + offset):
         return None
     if not is_plain and ((exponent == 0) & (scaled[0] < 0)).any():
         return None  # without a shift there is no tie to round

@@ -8,16 +8,19 @@ import numpy as np
 import pytest
 from support.c_host import assert_c_equals_reference, needs_compiler
 from support.graphs import GraphBuilder
-from support.op_cases import rng_of
+from support.layer_cases import dense_case
+from support.op_cases import activation, one_op, rng_of
 
+from edgekit.graph import ops
 from edgekit.graph.fixedpoint import multiply_by_quantized_multiplier
 from edgekit.graph.ir import Graph
 from edgekit.graph.ops import Activation, Padding
 from edgekit.graph.reference.layer import IntegerTerms
 from edgekit.lower.isa import Isa
+from edgekit.lower.linear_form import linear_form
 from edgekit.lower.lowering import lower
 from edgekit.lower.one_step import reachable
-from edgekit.lower.top_byte import top_byte
+from edgekit.lower.top_byte import TopByte, top_byte
 
 Q = GraphBuilder.int8
 ACTIVATIONS = ["RELU", "RELU6", "NONE"]
@@ -59,6 +62,26 @@ def depthwise_convolutions(rng: np.random.Generator) -> Iterator[Graph]:
         yield b.build(y)
 
 
+def matrix_products(rng: np.random.Generator) -> Iterator[Graph]:
+    for index in range(20):
+        yield dense_case(rng, per_channel=bool(index % 2))
+    for seed in range(6):  # a pointwise convolution of a few pixels is one, too
+        b = GraphBuilder("conv", seed)
+        x = b.input("x", (1, 1, 1 + seed % 3, 20), Q(0.02, 7))
+        yield b.build(b.conv(x, 8, (1, 1), quantization=Q(0.03, -5)))
+
+
+def sums(rng: np.random.Generator) -> Iterator[Graph]:
+    for kind in (ops.Add, ops.Sub):
+        for _ in range(8):
+            scales = rng.uniform(0.01, 0.1, 3)
+            a, b, y = (
+                activation(name, (1, 5, 3, 7), float(scale), int(rng.integers(-128, 128)))
+                for name, scale in zip("aby", scales, strict=True)
+            )
+            yield one_op(kind(), [a, b], y)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.MVE).kernel_names
 
@@ -66,7 +89,12 @@ def kernels(graph: Graph) -> tuple[str, ...]:
 @needs_compiler
 @pytest.mark.parametrize(
     ("cases", "kernel"),
-    [(convolutions, "ek_conv_mve"), (depthwise_convolutions, "ek_depthwise_mve")],
+    [
+        (convolutions, "ek_conv_mve"),
+        (depthwise_convolutions, "ek_depthwise_mve"),
+        (matrix_products, "ek_dense_mve"),
+        (sums, "ek_add_mve"),
+    ],
 )
 def test_twins_are_bit_exact(
     cases: Callable[[np.random.Generator], Iterator[Graph]], kernel: str, tmp_path: Path
@@ -76,3 +104,94 @@ def test_twins_are_bit_exact(
     fast = [graph for graph in graphs if kernel in kernels(graph)]
     assert len(fast) > len(graphs) // 2
     assert_c_equals_reference(fast, tmp_path, rng, isa=Isa.MVE)
+
+
+def random_terms(
+    rng: np.random.Generator, channels: int, low: int, zero_point: int
+) -> IntegerTerms:
+    return IntegerTerms(
+        bias=rng.integers(-(2**15), 2**15, channels),
+        multiplier=rng.integers(1 << 30, 1 << 31, channels),
+        shift=rng.integers(-12, -4, channels),
+        weight_zero_point=0,
+        input_zero_point=0,
+        zero_point=zero_point,
+        low=low,
+        high=127,
+    )
+
+
+def in_vectors(sums: np.ndarray, made: TopByte, channel: int) -> np.ndarray:
+    """What VQRDMULH, VADD and VQSHL make of sums, and the top byte of it."""
+    bias, multiplier, offset, shift = (int(value) for value in made.rows[channel])
+    scaled = ((sums + bias) * multiplier + (1 << 30)) >> 31
+    scaled = scaled - (0 if made.is_plain else 1) * (scaled < 0) + offset
+    assert np.abs(scaled).max() < 1 << 31
+    shifted = scaled << shift if shift >= 0 else scaled >> -shift
+    return np.clip(np.clip(shifted, -(1 << 31), (1 << 31) - 1) >> 24, made.low, made.high)
+
+
+@pytest.mark.parametrize("zero_point", [-128, -3, 100])
+@pytest.mark.parametrize("is_rectified", [False, True])
+def test_top_bytes_equal_two_roundings_at_every_reachable_sum(
+    zero_point: int, is_rectified: bool
+) -> None:
+    rng = rng_of("top byte", str(zero_point))
+    terms = random_terms(rng, 4, zero_point if is_rectified else -128, zero_point)
+    weights = rng.integers(-127, 128, (4, 9))
+    weights[3] = 0
+    made = top_byte(terms, weights)
+    assert made is not None
+    assert made.is_plain is (zero_point == -128)
+    low, high = reachable(weights)
+    for c in range(4):
+        sums = np.arange(low[c], high[c] + 1)
+        scaled = multiply_by_quantized_multiplier(
+            sums + terms.bias[c], terms.multiplier[c], terms.shift[c]
+        )
+        expected = np.clip(scaled + terms.zero_point, terms.low, terms.high)
+        np.testing.assert_array_equal(in_vectors(sums, made, c), expected)
+
+
+def test_what_cannot_be_proven_is_left_to_other_kernels() -> None:
+    """An offset that leaves int32, sums that do, and a negative value without a shift to round."""
+    rng = rng_of("unproven")
+    terms = random_terms(rng, 4, low=-128, zero_point=5)
+    weights = rng.integers(-127, 128, (4, 9))
+    assert top_byte(terms, weights) is not None
+    for changed in (
+        replace(terms, shift=np.full(4, 1)),
+        replace(terms, shift=np.full(4, 0)),
+        replace(terms, bias=np.full(4, 1 << 31)),
+    ):
+        assert top_byte(changed, weights) is None
+    many = np.full((4, 4096), 127)
+    large = replace(
+        terms,
+        bias=np.full(4, (1 << 31) - (1 << 27)),
+        multiplier=np.full(4, (1 << 31) - 1),
+        shift=np.full(4, -25),
+    )
+    assert top_byte(large, many) is None
+    assert top_byte(replace(large, zero_point=-60), many) is not None
+
+
+@pytest.mark.parametrize("rounding", ["away", "up"])
+def test_linear_forms_part_ties(rounding: str) -> None:
+    """(a + b) / 2: -0.5 becomes -1 or 0."""
+    values = np.arange(-128, 128)
+    total = values[:, None] + values
+    halves = {"up": (total + 1) >> 1, "away": np.sign(total) * ((np.abs(total) + 1) // 2)}[rounding]
+    form = linear_form(values, halves, 0.5, 0.5)
+    assert form is not None
+    sums = values[:, None] * form.factors[0] + values * form.factors[1] + form.offset
+    assert np.abs(sums).max() < 1 << 31
+    shifted = np.clip(sums << form.shift, -(1 << 31), (1 << 31) - 1)
+    np.testing.assert_array_equal(shifted >> 24, halves)
+
+
+def test_what_is_no_sum_has_no_linear_form() -> None:
+    values = np.arange(-128, 128)
+    products = np.clip(values[:, None] * values, -128, 127)
+    assert linear_form(values, products, 1.0, 1.0) is None
+    assert linear_form(values, products, 2.0**40, 1.0) is None
