@@ -25,6 +25,7 @@ from edgekit.lower.windows import geometry
 
 _VECTOR = 16  # bytes
 _PIXELS = 4  # that ek_conv_mve computes together
+_GATHERED_BYTES = 2048  # about which windows of several such groups are gathered at a time
 
 
 def conv_2d(op: Conv2D, call: Call) -> Step | None:
@@ -47,6 +48,8 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
         return None
     is_direct = is_pointwise and (depth == 8 or depth % _VECTOR == 0)
     window_bytes = depth if is_direct else -(-flat.shape[1] // _VECTOR) * _VECTOR
+    pixels = min(_GATHERED_BYTES // window_bytes, rows.count * columns.count)
+    gathered = 0 if is_direct else max(pixels // _PIXELS, 1) * _PIXELS
     stream = _pairs(_padded(flat, window_bytes), finish)
     kernel = Kernel(
         name="ek_conv_mve",
@@ -56,6 +59,7 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
             "output_channels": outputs,
             "window_bytes": window_bytes,
             "is_direct": int(is_direct),
+            "gathered": gathered,
             "input_zero_point": terms.input_zero_point,
             **finish.fields,
             "weights_bytes": stream.nbytes,
@@ -68,7 +72,7 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
         },
         operands=(x.name,),
         outputs=call.node.outputs,
-        scratch_bytes=0 if is_direct else _PIXELS * window_bytes,
+        scratch_bytes=gathered * window_bytes,
     )
     return Step(call.node, (kernel,))
 

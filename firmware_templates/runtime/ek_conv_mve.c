@@ -10,12 +10,51 @@
 
 #define PIXELS 4
 
-/* A window that lies inside, in the order of the weights. */
-static void gather_inside(const ek_conv_vectors *p, const int8_t *from, int8_t *window) {
-  const int32_t line = p->kernel_width * p->input_channels;
-  const int32_t row = p->input_width * p->input_channels;
-  for (int32_t y = 0; y < p->kernel_height; y++, window += line, from += row) {
-    ek_copy(window, from, line);
+#if defined(__ARM_FEATURE_MVE)
+
+/* The same line of count windows: `length` bytes each, from_step and to_step bytes apart. */
+static inline void gather_line(const int8_t *from, int32_t from_step, int8_t *to, int32_t to_step,
+                               int32_t length, int32_t count) {
+  const int8_t *start = from;
+  int8_t *to_start = to;
+  if (length <= EK_VECTOR) {
+    __asm volatile(
+        "vctp.8 %[length]\n\t"
+        "dls lr, %[count]\n\t"
+        "1: vpstt\n\t"
+        "vldrbt.8 q0, [%[from]]\n\t"
+        "vstrbt.8 q0, [%[to]]\n\t"
+        "add %[from], %[from_step]\n\t"
+        "add %[to], %[to_step]\n\t"
+        "le lr, 1b\n\t"
+        : [from] "+r"(from), [to] "+r"(to)
+        : [from_step] "r"(from_step), [to_step] "r"(to_step), [length] "r"(length),
+          [count] "r"(count)
+        : "lr", "q0", "memory");
+    return;
+  }
+  for (; count > 0; count--, start += from_step, to_start += to_step) {
+    ek_copy(to_start, start, length);
+  }
+}
+
+#else
+
+/* The same line of count windows: `length` bytes each, from_step and to_step bytes apart. */
+static void gather_line(const int8_t *from, int32_t from_step, int8_t *to, int32_t to_step,
+                        int32_t length, int32_t count) {
+  for (; count > 0; count--, from += from_step, to += to_step) ek_copy(to, from, length);
+}
+
+#endif
+
+/* Windows that lie inside and next to each other, in the order of the weights. */
+static void gather_inside(const ek_conv_vectors *p, const int8_t *from, int32_t count,
+                          int8_t *windows) {
+  const int32_t depth = p->input_channels, line = p->kernel_width * depth;
+  const int32_t row = p->input_width * depth, step = p->stride_width * depth;
+  for (int32_t y = 0; y < p->kernel_height; y++, windows += line, from += row) {
+    gather_line(from, step, windows, p->window_bytes, line, count);
   }
 }
 
@@ -34,13 +73,31 @@ static void gather_border(const ek_conv_vectors *p, const int8_t *input, int32_t
   }
 }
 
+/* How many of count positions, `step` apart from `from` on, lie below `end`. */
+static int32_t below(int32_t from, int32_t step, int32_t end, int32_t count) {
+  int32_t found = 0;
+  for (; found < count && from < end; from += step) found++;
+  return found;
+}
+
+/* count windows next to each other; the first one's first tap is (row, column). */
 static void gather(const ek_conv_vectors *p, const int8_t *input, int32_t row, int32_t column,
-                   int8_t *window) {
-  if (row >= 0 && row + p->kernel_height <= p->input_height && column >= 0 &&
-      column + p->kernel_width <= p->input_width) {
-    gather_inside(p, input + (row * p->input_width + column) * p->input_channels, window);
-  } else {
-    gather_border(p, input, row, column, window);
+                   int32_t count, int8_t *windows) {
+  const int32_t step = p->stride_width;
+  const int is_between = row >= 0 && row + p->kernel_height <= p->input_height;
+  while (count > 0) {
+    int32_t inside = 0;
+    if (is_between && column >= 0) {
+      inside = below(column, step, p->input_width - p->kernel_width + 1, count);
+    }
+    if (inside > 0) {
+      gather_inside(p, input + (row * p->input_width + column) * p->input_channels, inside,
+                    windows);
+    } else {
+      gather_border(p, input, row, column, windows);
+      inside = 1;
+    }
+    count -= inside, column += inside * step, windows += inside * p->window_bytes;
   }
 }
 
@@ -197,8 +254,8 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   multiply " r6, q3, q0\n\t" \
   multiply " lr, q3, q1\n\t"
 #define STEP_BYTES "56"
-/* The sums of two channels in the lanes of q4 and of q6. `loop` and `end` are labels. */
-#define PAIR(entry, loop, end) \
+/* The sums of two channels in the lanes of q4 and of `second`. `loop` and `end` are labels. */
+#define PAIR(entry, loop, end, second) \
   STEP("vmladav.s8") \
   "ldr pc, [sp, #" entry "]\n\t" \
   ".p2align 2\n\t" \
@@ -210,14 +267,15 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   end ":\n\t" \
   "vmov q4[2], q4[0], r0, r4\n\t" \
   "vmov q4[3], q4[1], r2, r6\n\t" \
-  "vmov q6[2], q6[0], r8, r12\n\t" \
-  "vmov q6[3], q6[1], r10, lr\n\t" \
+  "vmov " second "[2], " second "[0], r8, r12\n\t" \
+  "vmov " second "[3], " second "[1], r10, lr\n\t" \
   "ldm r9!, {r0, r2, r4, r6, r8, r10, r12, lr}\n\t"
-#define PAIR_PLAIN \
-  FINISH_PLAIN("q4", "r0", "r2", "r4", "r6") FINISH_PLAIN("q6", "r8", "r10", "r12", "lr")
-#define PAIR_AWAY \
+#define PAIR_PLAIN(second) \
+  FINISH_PLAIN("q4", "r0", "r2", "r4", "r6") FINISH_PLAIN(second, "r8", "r10", "r12", "lr")
+#define PAIR_AWAY(second) \
   "mvn r1, #0\n\t" \
-  FINISH_AWAY("q4", "r0", "r2", "r4", "r6", "r1") FINISH_AWAY("q6", "r8", "r10", "r12", "lr", "r1")
+  FINISH_AWAY("q4", "r0", "r2", "r4", "r6", "r1") \
+  FINISH_AWAY(second, "r8", "r10", "r12", "lr", "r1")
 /* The loop does four steps, the first step being done apart: it is entered with 0, 3, 2 or 1 of them
  * skipped when the others' number is 4n, 4n + 1, 4n + 2 or 4n + 3, and not at all when it is 0. */
 #define ENTRIES \
@@ -256,11 +314,10 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   "ldr r9, [sp, #24]\n\t" \
   "ldm sp, {r1, r3, r5, r7, r11}\n\t" \
   "6:\n\t" /* four channels */ \
-  PAIR("28", "10", "11") finish \
+  PAIR("28", "10", "11", "q5") finish("q5") \
   "ldm sp, {r1, r3, r5, r7, r11}\n\t" \
-  "vsri.32 q6, q4, #8\n\t" \
-  "vmov q5, q6\n\t" \
-  PAIR("32", "20", "21") finish \
+  "vsri.32 q5, q4, #8\n\t" \
+  PAIR("32", "20", "21", "q6") finish("q6") \
   "vsri.32 q4, q5, #8\n\t" \
   "vsri.32 q6, q4, #8\n\t" \
   clamp \
@@ -306,12 +363,16 @@ static void four_pixels(const ek_conv_vectors *p, const int8_t *windows, int32_t
                         int8_t *output) {
   static const ek_conv_windows functions[3][2] = {
       {of_8, of_8_plain}, {of_16, of_16_plain}, {longer, longer_plain}};
-  ek_groups groups = {count, p->output_channels, p->weights,
-                      p->weights + p->weights_bytes / (int32_t)sizeof *p->weights, {0}, {0}};
-  ek_fill(groups.low, p->output_min, EK_VECTOR);
-  ek_fill(groups.high, p->output_max, EK_VECTOR);
-  functions[p->window_bytes > EK_VECTOR ? 2 : p->window_bytes / EK_VECTOR][p->is_plain](
-      windows, p->window_bytes, output, &groups);
+  const int32_t *const end = p->weights + p->weights_bytes / (int32_t)sizeof *p->weights;
+  const int32_t length = p->window_bytes > EK_VECTOR ? 2 : p->window_bytes / EK_VECTOR;
+  ek_groups groups;
+  groups.count = count, groups.channels = p->output_channels;
+  groups.weights = p->weights, groups.weights_end = end;
+  if (!p->is_plain) {
+    ek_fill(groups.low, p->output_min, EK_VECTOR);
+    ek_fill(groups.high, p->output_max, EK_VECTOR);
+  }
+  functions[length][p->is_plain](windows, p->window_bytes, output, &groups);
 }
 
 #else
@@ -348,18 +409,28 @@ static void direct(const ek_conv_vectors *p, const int8_t *input, int32_t pixels
   }
 }
 
+/* The windows of count pixels from the first on, row by row. */
+static void gather_pixels(const ek_conv_vectors *p, const int8_t *input, int32_t first,
+                          int32_t count, int8_t *windows) {
+  const int32_t width = p->output_width;
+  int32_t y = first / width, x = first - y * width;
+  for (; count > 0; y++, x = 0) {
+    const int32_t here = width - x < count ? width - x : count;
+    gather(p, input, y * p->stride_height - p->pad_top, x * p->stride_width - p->pad_left, here,
+           windows);
+    count -= here, windows += here * p->window_bytes;
+  }
+}
+
+/* Windows that are gathered first; the last four may overlap those before. */
 static void gathered(const ek_conv_vectors *p, const int8_t *input, int32_t pixels, int8_t *output,
                      int8_t *windows) {
-  const int32_t last = pixels - PIXELS;
-  for (int32_t i = 0; i < pixels; i += PIXELS) {
-    const int32_t first = i < last ? i : last;
-    int32_t y = first / p->output_width, x = first - y * p->output_width;
-    for (int32_t k = 0; k < PIXELS; k++) {
-      gather(p, input, y * p->stride_height - p->pad_top, x * p->stride_width - p->pad_left,
-             windows + k * p->window_bytes);
-      if (++x == p->output_width) x = 0, y++;
-    }
-    four_pixels(p, windows, 1, output + first * p->output_channels);
+  for (int32_t i = 0; i < pixels; i += p->gathered) {
+    const int32_t left = pixels - i < p->gathered ? pixels - i : p->gathered;
+    const int32_t groups = (left + PIXELS - 1) / PIXELS, count = groups * PIXELS;
+    const int32_t first = i + count <= pixels ? i : pixels - count;
+    gather_pixels(p, input, first, count, windows);
+    four_pixels(p, windows, groups, output + first * p->output_channels);
   }
 }
 

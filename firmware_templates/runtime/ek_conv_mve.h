@@ -19,6 +19,7 @@ typedef struct {
   int32_t pad_top, pad_left;
   int32_t window_bytes;
   int32_t is_direct; /* 1x1 at stride 1, no padding, C = window_bytes: windows lie ready in the input */
+  int32_t gathered; /* otherwise: windows that are gathered together, a multiple of 4 up to H' * W' */
   int32_t is_plain;  /* as of ek_top_byte, and outputs are not clamped */
   int32_t input_zero_point;
   int32_t output_min, output_max;
@@ -26,7 +27,7 @@ typedef struct {
   const int32_t *weights;
 } ek_conv_vectors;
 
-/* scratch: unless is_direct, four windows. */
+/* scratch: unless is_direct, `gathered` windows. */
 void ek_conv_mve(const ek_conv_vectors *p, const int8_t *input, int8_t *output, void *scratch);
 
 #endif
