@@ -1,16 +1,18 @@
-"""An output of two bytes as a sum of products of them, where that is exact.
+"""An output as a sum of products, where that is exact.
 
     output = top byte of saturate_int32((a * a_factor + b * b_factor + offset) << shift)
 
-TFLite rounds each operand, and then their sum. There are only 65,536 pairs of bytes: factors are
-tried, and taken if an offset exists with which every pair gives TFLite's output. Each of the
-outputs' 255 steps bounds the offset: sums that reach a level must not stay below it, the others
-must. Factors a little larger than the ratios part ties as TFLite does, away from zero.
+stands for TFLite's addition, which rounds each operand and then their sum, and with one operand, a
+sum, for its average pooling. There are only 65,536 pairs of bytes, or as many sums: factors are tried, and
+taken if an offset exists with which every one of them gives TFLite's output. Each of the outputs'
+255 steps bounds the offset: what reaches a level must not stay below it, the rest must. Factors a
+little larger than the ratios part ties as TFLite does, away from zero.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -26,31 +28,35 @@ _NEIGHBOURS = (0, 1, -1, 2, -2)  # of a factor, that are tried
 
 @dataclass(frozen=True)
 class LinearForm:
-    """The constants; `factors` are those of a and b."""
+    """The constants; `factors` are the operands'."""
 
-    factors: tuple[int, int]
+    factors: tuple[int, ...]
     offset: int
     shift: int
 
 
-def linear_form(values: Array, outputs: Array, a_ratio: float, b_ratio: float) -> LinearForm | None:
+def linear_form(
+    operands: Sequence[Array], outputs: Array, ratios: Sequence[float]
+) -> LinearForm | None:
     """The form of a table of outputs; None where none was found.
 
     Args:
-        values: (V,) those of either operand.
-        outputs: (V, V), of each a and each b.
-        a_ratio, b_ratio: the steps of the output that a step of a and of b is worth.
+        operands: their values; broadcast together they have the shape of the outputs.
+        outputs: int8.
+        ratios: the steps of the output that a step of each operand is worth.
     """
-    column = values.astype(np.int64)
-    # The largest sum, with its offset, stays within int32.
-    largest = 128 * (abs(a_ratio) + abs(b_ratio)) + 256
-    most = 31 - math.ceil(math.log2(largest))
+    values = [np.asarray(operand, np.int64) for operand in operands]
+    largest = 256 + sum(
+        abs(ratio) * int(np.abs(value).max()) for ratio, value in zip(ratios, values, strict=True)
+    )
+    most = 31 - math.ceil(math.log2(largest))  # the sum, with its offset, stays within int32
     for bits in range(most, max(most - 2, 0), -1):
-        best = [round(ratio * 2.0**bits) for ratio in (a_ratio, b_ratio)]
-        for a_more, b_more in product(_NEIGHBOURS, repeat=2):
-            factors = (best[0] + a_more, best[1] + b_more)
-            sums = column[:, None] * factors[0] + column * factors[1]
-            offset = _offset(sums, outputs, bits)
+        for more in product(_NEIGHBOURS, repeat=len(values)):
+            factors = tuple(
+                round(ratio * 2.0**bits) + n for ratio, n in zip(ratios, more, strict=True)
+            )
+            terms = [value * factor for value, factor in zip(values, factors, strict=True)]
+            offset = _offset(np.asarray(sum(terms), np.int64), outputs, bits)
             if offset is not None:
                 return LinearForm(factors, offset, _TOP - bits)
     return None

@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import dsp, mve
+from edgekit.lower import dsp, mve, mve_pooling
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
 from edgekit.lower.movement import (
@@ -76,6 +76,8 @@ FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = 
         ops.FullyConnected: (mve.fully_connected,),
         ops.Add: (mve.add_or_sub,),
         ops.Sub: (mve.add_or_sub,),
+        ops.AveragePool2D: (mve_pooling.average_pool_2d,),
+        ops.MaxPool2D: (mve_pooling.max_pool_2d,),
     },
 }
 

@@ -149,7 +149,9 @@ def add_or_sub(op: Add | Sub, call: Call) -> Step | None:
     every = np.arange(-128, 128, dtype=np.int8)
     (outputs,) = evaluate(replace(call, values=(every[:, None], every[None, :])))
     ratios = [call.per_tensor(x)[0] / scale for x in (a, b)]
-    form = linear_form(every, outputs, ratios[0], ratios[1] * (-1 if isinstance(op, Sub) else 1))
+    if isinstance(op, Sub):
+        ratios[1] *= -1
+    form = linear_form([every[:, None], every], outputs, ratios)
     if form is None:
         return None
     kernel = Kernel(

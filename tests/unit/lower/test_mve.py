@@ -7,13 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.c_host import assert_c_equals_reference, needs_compiler
+from support.chip import firmware, needs_qemu
 from support.graphs import GraphBuilder
-from support.layer_cases import dense_case
+from support.layer_cases import dense_case, pool_case
 from support.op_cases import activation, one_op, rng_of
 
+from edgekit.emulate.chip.firmware import chip_for
+from edgekit.emulate.chip.inference import Inferences
+from edgekit.emulate.samples import each, random_samples
 from edgekit.graph import ops
+from edgekit.graph.execute import run
 from edgekit.graph.fixedpoint import multiply_by_quantized_multiplier
-from edgekit.graph.ir import Graph
+from edgekit.graph.ir import DType, Graph
 from edgekit.graph.ops import Activation, Padding
 from edgekit.graph.reference.layer import IntegerTerms
 from edgekit.lower.isa import Isa
@@ -82,6 +87,21 @@ def sums(rng: np.random.Generator) -> Iterator[Graph]:
             yield one_op(kind(), [a, b], y)
 
 
+def averages(rng: np.random.Generator) -> Iterator[Graph]:
+    for size, taps, stride in (((6, 6), (6, 6), 1), ((7, 9), (3, 3), 2), ((5, 15), (2, 5), 3)):
+        shape = (1, *size, 16)
+        x = activation("x", shape, 0.05, -3)
+        counts = [(n - k) // stride + 1 for n, k in zip(size, taps, strict=True)]
+        y = activation("y", (1, *counts, 16), 0.05, -3)
+        op = ops.AveragePool2D(taps, (stride, stride), Padding.VALID)
+        yield one_op(op, [x], y)
+
+
+def maxima(rng: np.random.Generator) -> Iterator[Graph]:
+    for _ in range(10):
+        yield pool_case(ops.MaxPool2D, rng, DType.INT8)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.MVE).kernel_names
 
@@ -94,6 +114,8 @@ def kernels(graph: Graph) -> tuple[str, ...]:
         (depthwise_convolutions, "ek_depthwise_mve"),
         (matrix_products, "ek_dense_mve"),
         (sums, "ek_add_mve"),
+        (averages, "ek_average_pool_mve"),
+        (maxima, "ek_max_pool_mve"),
     ],
 )
 def test_twins_are_bit_exact(
@@ -104,6 +126,37 @@ def test_twins_are_bit_exact(
     fast = [graph for graph in graphs if kernel in kernels(graph)]
     assert len(fast) > len(graphs) // 2
     assert_c_equals_reference(fast, tmp_path, rng, isa=Isa.MVE)
+
+
+@pytest.mark.slow
+@needs_qemu
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+def test_vectors_are_bit_exact_on_qemu(compiler: str, tmp_path: Path) -> None:
+    """Every kernel with vectors, in its plain form and in that which rounds and clamps."""
+    b = GraphBuilder("vectors")
+    for quantization, relu in ((Q(0.03, -128), Activation.RELU), (Q(0.03, 4), Activation.NONE)):
+        x = b.input(f"x{relu.value}", (1, 11, 9, 3), Q(0.02, 3))
+        y = b.conv(x, 8, (3, 3), activation=relu, quantization=quantization)
+        y = b.depthwise(y, (3, 3), activation=relu, quantization=quantization)
+        y = b.conv(y, 16, (1, 1), activation=relu, quantization=quantization)
+        y = b.depthwise(y, (3, 3), stride=(2, 2), activation=relu, quantization=quantization)
+        z = b.conv(y, 16, (1, 1), activation=relu, quantization=quantization)
+        y = b.add(ops.Add(), z, y, quantization=quantization)
+        y = b.add(ops.MaxPool2D((2, 2), (1, 1), Padding.SAME), y)
+        y = b.add(ops.AveragePool2D((6, 5), (1, 1), Padding.VALID), y)
+        y = b.dense(b.flatten(y), 6, quantization=Q(0.1, 1))
+        outputs = (*outputs, y) if relu is Activation.NONE else (y,)
+    graph = b.build(*outputs)
+    made = firmware(tmp_path, "mps3_an547", graph, compiler)
+    assert {name for name in made.program.kernel_names if name.endswith("_mve")} == {
+        f"ek_{name}_mve"
+        for name in ("add", "average_pool", "conv", "dense", "depthwise", "max_pool")
+    }
+    inferences = Inferences(chip_for(made, "qemu"), made)
+    for sample in each(random_samples(graph, 2, 3)):
+        found = inferences.run(sample).outputs
+        for ours, expected in zip(found, run(graph, sample), strict=True):
+            np.testing.assert_array_equal(ours, expected)
 
 
 def random_terms(
@@ -182,7 +235,7 @@ def test_linear_forms_part_ties(rounding: str) -> None:
     values = np.arange(-128, 128)
     total = values[:, None] + values
     halves = {"up": (total + 1) >> 1, "away": np.sign(total) * ((np.abs(total) + 1) // 2)}[rounding]
-    form = linear_form(values, halves, 0.5, 0.5)
+    form = linear_form([values[:, None], values], halves, [0.5, 0.5])
     assert form is not None
     sums = values[:, None] * form.factors[0] + values * form.factors[1] + form.offset
     assert np.abs(sums).max() < 1 << 31
@@ -193,5 +246,6 @@ def test_linear_forms_part_ties(rounding: str) -> None:
 def test_what_is_no_sum_has_no_linear_form() -> None:
     values = np.arange(-128, 128)
     products = np.clip(values[:, None] * values, -128, 127)
-    assert linear_form(values, products, 1.0, 1.0) is None
-    assert linear_form(values, products, 2.0**40, 1.0) is None
+    operands = [values[:, None], values]
+    assert linear_form(operands, products, [1.0, 1.0]) is None
+    assert linear_form(operands, products, [2.0**40, 1.0]) is None
