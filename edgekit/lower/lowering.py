@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import depthwise_dsp, dsp
+from edgekit.lower import depthwise_dsp, dsp, mve, mve_pooling
 from edgekit.lower.cost import cheapest
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
@@ -74,7 +74,15 @@ FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = 
         ops.Conv2D: (dsp.conv_2d,),
         ops.DepthwiseConv2D: (depthwise_dsp.strips, depthwise_dsp.pixels),
     },
-    Isa.MVE: {},
+    Isa.MVE: {
+        ops.Conv2D: (mve.conv_2d,),
+        ops.DepthwiseConv2D: (mve.depthwise_conv_2d,),
+        ops.FullyConnected: (mve.fully_connected,),
+        ops.Add: (mve.add_or_sub,),
+        ops.Sub: (mve.add_or_sub,),
+        ops.AveragePool2D: (mve_pooling.average_pool_2d,),
+        ops.MaxPool2D: (mve_pooling.max_pool_2d,),
+    },
 }
 
 
