@@ -31,7 +31,7 @@ from edgekit.graph.fixedpoint import (
 )
 from edgekit.graph.reference.layer import IntegerTerms
 
-_LEVELS = np.arange(-127, 128)[:, None]  # above the lowest output, each begins with a step
+LEVELS = np.arange(-127, 128)[:, None]  # above the lowest output, each begins with a step
 MOST = 8  # exponent: more would not fit halfwords of weights
 _LARGEST_SHIFT = 22  # beyond it, 8 bits of output leave int32
 _NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)  # multipliers that are tried
@@ -49,7 +49,7 @@ class OneStep:
 
 def exponents(terms: IntegerTerms, weights: Integers) -> Integers:
     """(C,) the largest exponents, at most 8, at which no sum leaves int32."""
-    largest = np.abs(np.stack(_reachable(weights)) + terms.bias).max(axis=0)
+    largest = np.abs(np.stack(reachable(weights)) + terms.bias).max(axis=0)
     bits = 31 - np.frexp(largest.astype(np.float64))[1]
     return np.asarray(np.clip(bits, 0, MOST), np.int64)
 
@@ -63,22 +63,22 @@ def one_step(
         weights: (C, K), whose products with any int8 values are summed.
         exponent: of each channel, or of all.
     """
-    low, high = _reachable(weights)
+    low, high = reachable(weights)
     moved = (np.stack([low, high]) + terms.bias) << np.maximum(terms.shift, 0)
-    if not _is_int32(moved):
+    if not is_int32(moved):
         return None
-    first = _first_sums(terms, low, high)
+    first = first_sums(terms, low, high)
     is_constant = (first <= low) | (first > high)
     fixed = is_constant.all(axis=0)
     # A channel that reaches one output only needs no product, whatever its bias.
     bias = np.where(fixed, 0, terms.bias)
     real = np.where(fixed, 0.0, terms.multiplier * 2.0 ** (terms.shift - 31.0))
-    if not _is_int32((np.stack([low, high]) + bias) << exponent):
+    if not is_int32((np.stack([low, high]) + bias) << exponent):
         return None
     shift = np.clip(exponent - 1 - np.where(fixed, 0, terms.shift), 0, _LARGEST_SHIFT)
     power = (32 - exponent + shift).astype(np.int32)
     best = np.floor(np.ldexp(real, power) + 0.5).astype(np.int64)
-    if not _is_int32(best):
+    if not is_int32(best):
         return None
     multiplier, offset = best.copy(), np.zeros_like(best)
     open_ = np.ones(best.shape, bool)
@@ -92,22 +92,22 @@ def one_step(
     return None if open_.any() else OneStep(bias, multiplier, offset, shift)
 
 
-def _reachable(weights: Integers) -> tuple[Integers, Integers]:
+def reachable(weights: Integers) -> tuple[Integers, Integers]:
     """The smallest and largest sum of products with any int8 values, of each channel."""
     positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
     return negative * 127 - positive * 128, positive * 127 - negative * 128
 
 
-def _first_sums(terms: IntegerTerms, low: Integers, high: Integers) -> Integers:
+def first_sums(terms: IntegerTerms, low: Integers, high: Integers) -> Integers:
     """(255, C) the first sum whose output is at least -127, ... 127; high + 1 where none is."""
-    below = np.broadcast_to(low, (len(_LEVELS), len(low))).copy()
+    below = np.broadcast_to(low, (len(LEVELS), len(low))).copy()
     above = np.broadcast_to(high + 1, below.shape).copy()
     while (below < above).any():
         middle = (below + above) >> 1
         scaled = multiply_by_quantized_multiplier(
             middle + terms.bias, terms.multiplier, terms.shift
         )
-        is_reached = np.clip(scaled + terms.zero_point, terms.low, terms.high) >= _LEVELS
+        is_reached = np.clip(scaled + terms.zero_point, terms.low, terms.high) >= LEVELS
         is_open = below < above
         above = np.where(is_open & is_reached, middle, above)
         below = np.where(is_open & ~is_reached, middle + 1, below)
@@ -128,7 +128,7 @@ def _offset_bounds(
     def products(sums: Integers) -> Integers:
         return (((sums + bias) << exponent) * multiplier) >> 32
 
-    levels = _LEVELS << shift
+    levels = LEVELS << shift
     # From its first sum on a level is reached, and by the sum before it is not.
     needed = np.where(first <= high, levels - products(np.minimum(first, high)), INT32_MIN)
     allowed = np.where(first > low, levels - 1 - products(np.maximum(first - 1, low)), INT32_MAX)
@@ -137,5 +137,6 @@ def _offset_bounds(
     return least, most
 
 
-def _is_int32(values: Integers) -> bool:
+def is_int32(values: Integers) -> bool:
+    """Whether none leaves int32."""
     return bool((values >= INT32_MIN).all() and (values <= INT32_MAX).all())

@@ -1,0 +1,105 @@
+"""Requantization by two products of 32 bits, for cores without longer ones, where that is exact.
+
+    r = v * high + round(v * low / 2^split),    v = sum + bias
+    y = clamp((r + (below_zero if r < 0 else 0) + offset) >> shift, 0, 255) - 128
+
+r is round(v * multiplier / 2^split) with a multiplier of up to 44 bits = high * 2^split + low in
+two parts, so that neither product needs more than 32 bits. `below_zero` is what TFLite's second
+rounding subtracts from negative numbers, whose ties so round away from zero. Like the form of
+`one_step` it is a step function of the sum that never falls, and the proof is the same: on both
+sides of each of TFLite's at most 255 steps, and at the ends of what int8 inputs can reach, the
+outputs are equal and nothing wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.graph.fixedpoint import INT32_MAX, INT32_MIN, Integers
+from edgekit.graph.reference.layer import IntegerTerms
+from edgekit.lower.one_step import LEVELS, first_sums, is_int32, reachable
+
+_LARGEST_SPLIT = 20
+_LARGEST_SHIFT = 22  # beyond it, 8 bits of output leave int32
+_NEIGHBOURS = (0, 1, -1, 2, -2, 3, -3)  # multipliers that are tried
+
+
+@dataclass(frozen=True, eq=False)
+class TwoProducts:
+    """The constants of each channel, (C,); `bias` is that of the sum."""
+
+    bias: Integers
+    high: Integers
+    low: Integers
+    split: Integers
+    offset: Integers
+    shift: Integers
+    below_zero: Integers
+
+
+def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
+    """The form of a layer; None where that of any channel cannot be proven exact.
+
+    Args:
+        weights: (C, K), whose products with any int8 values are summed.
+    """
+    low, high = reachable(weights)
+    if not is_int32((np.stack([low, high]) + terms.bias) << np.maximum(terms.shift, 0)):
+        return None
+    first = first_sums(terms, low, high)
+    is_fixed = ((first <= low) | (first > high)).all(axis=0)
+    # A channel that reaches one output only needs no product, whatever its bias.
+    bias = np.where(is_fixed, 0, terms.bias)
+    real = np.where(is_fixed, 0.0, terms.multiplier * 2.0 ** (terms.shift - 31.0))
+    largest = np.abs(np.stack([low, high]) + bias).max(axis=0)
+    split = np.clip(32 - _bits(largest), 1, _LARGEST_SPLIT)
+    shift = np.clip(30 - _bits(largest * real), 0, _LARGEST_SHIFT)
+    below_zero = np.where(terms.shift < 0, -1 << np.maximum(shift + terms.shift, 0), 0)
+    best = np.floor(np.ldexp(real, (split + shift).astype(np.int32)) + 0.5).astype(np.int64)
+    multiplier, offset = best.copy(), np.zeros_like(best)
+    is_open = np.ones(best.shape, bool)
+    for more in _NEIGHBOURS:
+        candidate = np.maximum(best + more, 0)
+
+        def scaled(sums: Integers, multiplier: Integers = candidate) -> Integers:
+            rounded = ((((sums + bias) * multiplier) >> (split - 1)) + 1) >> 1
+            return rounded + np.where(rounded < 0, below_zero, 0)
+
+        least, most = _offset_bounds(first, low, high, scaled, shift)
+        found = is_open & (least <= most)
+        multiplier = np.where(found, candidate, multiplier)
+        offset = np.where(found, np.clip((least + most) >> 1, least, most), offset)
+        is_open &= ~found
+    # The nearest multiple of 2^split, so that the rest is the smallest.
+    upper = (multiplier + (1 << split >> 1)) >> split
+    lower = multiplier - (upper << split)
+    fits = is_int32(largest * np.abs(lower)) and is_int32(upper)
+    fits = fits and is_int32((largest * multiplier >> split) - below_zero + 1)
+    if is_open.any() or not fits:
+        return None
+    return TwoProducts(bias, upper, lower, split, offset, shift, below_zero)
+
+
+def _bits(values: Integers) -> Integers:
+    """(C,) the smallest n with |values| < 2^n, at least 0."""
+    return np.maximum(np.frexp(np.asarray(values, np.float64))[1], 0).astype(np.int64)
+
+
+def _offset_bounds(
+    first: Integers,
+    low: Integers,
+    high: Integers,
+    scaled: Callable[[Integers], Integers],
+    shift: Integers,
+) -> tuple[Integers, Integers]:
+    """The smallest and largest offset of each channel that gives every output, without wrapping."""
+    levels = (LEVELS + 128) << shift
+    # From its first sum on a level is reached, and by the sum before it is not.
+    needed = np.where(first <= high, levels - scaled(np.minimum(first, high)), INT32_MIN)
+    allowed = np.where(first > low, levels - 1 - scaled(np.maximum(first - 1, low)), INT32_MAX)
+    least = np.maximum(needed.max(axis=0), INT32_MIN - scaled(low))
+    most = np.minimum(allowed.min(axis=0), INT32_MAX - scaled(high))
+    return least, most
