@@ -58,7 +58,7 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
             "constants": Constant(
                 "constants",
                 _constants(finish, np.array([len(lengths) for lengths in runs])),
-                layout="channels: both starts, high, low, split, shift, below zero, offset",
+                layout="channels: two starts, eight of requantization",
             ),
         },
         operands=(x.name,),
@@ -103,13 +103,13 @@ def _stream(weights: Integers, runs: list[list[int]]) -> Array:
 
 
 def _constants(finish: TwoProducts, runs: Integers) -> Array:
-    """(C, 8) words: what both fields and the upper one start with, then the requantization.
+    """(C, 10) words: what both fields and the upper one start with, then the requantization.
 
     Each run adds half of a field to the lower one, which therefore never borrows.
     """
     start = (finish.bias << 16) + finish.bias - _HALF * runs
     columns = [
         start, finish.bias, finish.high, finish.low, finish.split, finish.shift,
-        finish.below_zero, finish.offset,
+        finish.below_zero, finish.offset, finish.least, finish.most,
     ]  # fmt: skip
     return np.stack(columns, axis=1).astype(np.uint32).view(np.int32).reshape(-1)

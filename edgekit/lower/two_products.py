@@ -1,14 +1,16 @@
 """Requantization by two products of 32 bits, for cores without longer ones, where that is exact.
 
-    r = v * high + round(v * low / 2^split),    v = sum + bias
-    y = clamp((r + (below_zero if r < 0 else 0) + offset) >> shift, 0, 255) - 128
+    v = clamp(sum + bias, least, most)
+    r = v * high + round(v * low / 2^split)
+    y = (r + (below_zero if r < 0 else 0) + offset) >> shift
 
-r is round(v * multiplier / 2^split) with a multiplier of up to 44 bits = high * 2^split + low in
-two parts, so that neither product needs more than 32 bits. `below_zero` is what TFLite's second
-rounding subtracts from negative numbers, whose ties so round away from zero. Like the form of
-`one_step` it is a step function of the sum that never falls, and the proof is the same: on both
-sides of each of TFLite's at most 255 steps, and at the ends of what int8 inputs can reach, the
-outputs are equal and nothing wraps.
+The clamp leaves all outputs and no more, which makes v short; it also is the activation. r is
+round(v * multiplier / 2^split) with a multiplier = high * 2^split + low in two parts, so that
+neither product needs more than 32 bits. `below_zero` is what TFLite's second rounding subtracts
+from negative numbers, whose ties so round away from zero. Like the form of `one_step` it is a step
+function of the sum that never falls, and the proof is the same: on both sides of each of TFLite's
+at most 255 steps the outputs are equal, and nothing wraps in the range of sums that int8 inputs can
+reach.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ class TwoProducts:
     offset: Integers
     shift: Integers
     below_zero: Integers
+    least: Integers
+    most: Integers
 
 
 def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
@@ -47,14 +51,18 @@ def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
         weights: (C, K), whose products with any int8 values are summed.
     """
     low, high = reachable(weights)
-    if not is_int32((np.stack([low, high]) + terms.bias) << np.maximum(terms.shift, 0)):
+    both = np.stack([low, high])
+    if not is_int32((both + terms.bias) << np.maximum(terms.shift, 0)):
         return None
     first = first_sums(terms, low, high)
-    is_fixed = ((first <= low) | (first > high)).all(axis=0)
+    is_step = (first > low) & (first <= high)
+    is_fixed = ~is_step.any(axis=0)
     # A channel that reaches one output only needs no product, whatever its bias.
     bias = np.where(is_fixed, 0, terms.bias)
     real = np.where(is_fixed, 0.0, terms.multiplier * 2.0 ** (terms.shift - 31.0))
-    largest = np.abs(np.stack([low, high]) + bias).max(axis=0)
+    least = np.where(is_fixed, 0, np.where(is_step, first, high).min(axis=0) - 1)
+    most = np.where(is_fixed, 0, np.where(is_step, first, low).max(axis=0))
+    largest = np.abs(np.stack([least, most]) + bias).max(axis=0)
     split = np.clip(32 - _bits(largest), 1, _LARGEST_SPLIT)
     shift = np.clip(30 - _bits(largest * real), 0, _LARGEST_SHIFT)
     below_zero = np.where(terms.shift < 0, -1 << np.maximum(shift + terms.shift, 0), 0)
@@ -68,10 +76,10 @@ def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
             rounded = ((((sums + bias) * multiplier) >> (split - 1)) + 1) >> 1
             return rounded + np.where(rounded < 0, below_zero, 0)
 
-        least, most = _offset_bounds(first, low, high, scaled, shift)
-        found = is_open & (least <= most)
+        smallest, greatest = _offset_bounds(first, least, most, scaled, shift)
+        found = is_open & (smallest <= greatest)
         multiplier = np.where(found, candidate, multiplier)
-        offset = np.where(found, np.clip((least + most) >> 1, least, most), offset)
+        offset = np.where(found, (smallest + greatest) >> 1, offset)
         is_open &= ~found
     # The nearest multiple of 2^split, so that the rest is the smallest.
     upper = (multiplier + (1 << split >> 1)) >> split
@@ -80,7 +88,9 @@ def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
     fits = fits and is_int32((largest * multiplier >> split) - below_zero + 1)
     if is_open.any() or not fits:
         return None
-    return TwoProducts(bias, upper, lower, split, offset, shift, below_zero)
+    return TwoProducts(
+        bias, upper, lower, split, offset, shift, below_zero, least + bias, most + bias
+    )
 
 
 def _bits(values: Integers) -> Integers:
@@ -90,16 +100,25 @@ def _bits(values: Integers) -> Integers:
 
 def _offset_bounds(
     first: Integers,
-    low: Integers,
-    high: Integers,
+    least: Integers,
+    most: Integers,
     scaled: Callable[[Integers], Integers],
     shift: Integers,
 ) -> tuple[Integers, Integers]:
-    """The smallest and largest offset of each channel that gives every output, without wrapping."""
-    levels = (LEVELS + 128) << shift
+    """The smallest and largest offset of each channel that gives every output, without wrapping.
+
+    Args:
+        first: (255, C) the first sum of each level.
+        least, most: what sums are clamped to.
+        scaled: r of a sum, with what is added below zero.
+    """
+    levels = LEVELS << shift
     # From its first sum on a level is reached, and by the sum before it is not.
-    needed = np.where(first <= high, levels - scaled(np.minimum(first, high)), INT32_MIN)
-    allowed = np.where(first > low, levels - 1 - scaled(np.maximum(first - 1, low)), INT32_MAX)
-    least = np.maximum(needed.max(axis=0), INT32_MIN - scaled(low))
-    most = np.minimum(allowed.min(axis=0), INT32_MAX - scaled(high))
-    return least, most
+    needed = np.where(first <= most, levels - scaled(np.clip(first, least, most)), INT32_MIN)
+    allowed = np.where(
+        first > least, levels - 1 - scaled(np.clip(first - 1, least, most)), INT32_MAX
+    )
+    smallest = np.maximum(needed.max(axis=0), INT32_MIN - scaled(least))
+    greatest = np.minimum(allowed.min(axis=0), INT32_MAX - scaled(most))
+    # Nothing stands for the lowest level, -128.
+    return np.maximum(smallest, (-128 << shift) - scaled(least)), greatest

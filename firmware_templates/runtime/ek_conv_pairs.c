@@ -16,7 +16,7 @@
 
 #define WORDS 4 /* of two pixels */
 #define PIXELS (2 * WORDS)
-#define CONSTANTS 8 /* of a channel */
+#define CONSTANTS 10 /* of a channel */
 #define CODED_TAPS 23
 #define CODED_HALFWORDS 11
 
@@ -105,24 +105,25 @@ static void fill(const ek_paired_conv *p, const int8_t *input, place a, place b,
   "asrs r7, #16\n\t" \
   "adds " upper ", r7\n\t" \
   "mov " sum ", r12\n\t"
-/* Registers: r0 output, r3 high, r4 low, r5 split, r6 shift, r8 offset, r10 the next pixel's distance,
- * r11 what is added to negative numbers. */
-#define FINISH(sum) \
-  "movs r7, " sum "\n\t" \
+/* Registers: r0 output, r3 high, r4 low, r5 split, r6 shift, r8 offset, r9 least, lr most, r10 the next
+ * pixel's distance, r11 what is added to negative numbers. */
+#define FINISH(v) \
+  "cmp " v ", lr\n\t" \
+  "ble 6f\n\t" \
+  "mov " v ", lr\n\t" \
+  "6: cmp " v ", r9\n\t" \
+  "bge 7f\n\t" \
+  "mov " v ", r9\n\t" \
+  "7: movs r7, " v "\n\t" \
   "muls r7, r3, r7\n\t" \
-  "muls " sum ", r4, " sum "\n\t" \
-  "asrs " sum ", r5\n\t" \
-  "adcs " sum ", r7\n\t" /* and the bit shifted out last, which rounds */ \
+  "muls " v ", r4, " v "\n\t" \
+  "asrs " v ", r5\n\t" \
+  "adcs " v ", r7\n\t" /* and the bit shifted out last, which rounds */ \
   "bpl 8f\n\t" \
-  "add " sum ", r11\n\t" \
-  "8: add " sum ", r8\n\t" \
-  "asrs " sum ", r6\n\t" \
-  "cmp " sum ", #255\n\t" \
-  "bls 9f\n\t" \
-  "mvns " sum ", " sum "\n\t" /* below 0 becomes 0, above 255 becomes -1 */ \
-  "asrs " sum ", #31\n\t" \
-  "9: subs " sum ", #128\n\t" \
-  "strb " sum ", [r0]\n\t" \
+  "add " v ", r11\n\t" \
+  "8: add " v ", r8\n\t" \
+  "asrs " v ", r6\n\t" \
+  "strb " v ", [r0]\n\t" \
   "add r0, r10\n\t"
 #define FINISH_TWO(both, upper) \
   "ldr r1, [sp, #" both "]\n\t" \
@@ -145,13 +146,13 @@ __attribute__((naked, noinline)) static void eight_pixels(const uint32_t *panel,
       "mov r7, r11\n\t"
       "push {r4-r7}\n\t"
       "ldr r4, [sp, #36]\n\t" /* constants */
-      "sub sp, #52\n\t"       /* 0: both sums, 16: the upper ones */
+      "sub sp, #56\n\t"       /* 0: both sums, 16: the upper ones */
       "str r0, [sp, #32]\n\t" /* 32: the panel */
       "str r1, [sp, #36]\n\t" /* 36: output */
       "adds r1, r2\n\t"
       "str r1, [sp, #40]\n\t" /* 40: the output's end */
       "str r4, [sp, #44]\n\t" /* 44: constants */
-      "str r2, [sp, #48]\n\t" /* 48: apart */
+      "str r2, [sp, #48]\n\t" /* 48: apart; 52: weights, meanwhile */
       "movs r0, r3\n\t"
       "movs r7, #128\n\t"
       "lsls r7, #8\n\t"
@@ -205,24 +206,26 @@ __attribute__((naked, noinline)) static void eight_pixels(const uint32_t *panel,
       "ldr r2, [sp, #44]\n\t"
       "ldmia r2!, {r3-r7}\n\t" /* high, low, split, shift, below zero */
       "mov r11, r7\n\t"
-      "ldmia r2!, {r7}\n\t" /* offset */
-      "mov r8, r7\n\t"
+      "str r0, [sp, #52]\n\t"
+      "ldmia r2!, {r0, r1, r7}\n\t" /* offset, least, most */
+      "mov r8, r0\n\t"
+      "mov r9, r1\n\t"
+      "mov lr, r7\n\t"
       "str r2, [sp, #44]\n\t"
-      "mov r9, r0\n\t"
       "ldr r0, [sp, #36]\n\t"
       "ldr r7, [sp, #48]\n\t"
       "mov r10, r7\n\t"
       FINISH_TWO("0", "16") FINISH_TWO("4", "20") FINISH_TWO("8", "24") FINISH_TWO("12", "28")
       "ldr r1, [sp, #36]\n\t"
       "ldr r2, [sp, #40]\n\t"
-      "mov r0, r9\n\t"
+      "ldr r0, [sp, #52]\n\t"
       "adds r1, #1\n\t"
       "str r1, [sp, #36]\n\t"
       "cmp r1, r2\n\t"
       "beq 4f\n\t"
       "b 1b\n\t"
       "4:\n\t"
-      "add sp, #52\n\t"
+      "add sp, #56\n\t"
       "pop {r4-r7}\n\t"
       "mov r8, r4\n\t"
       "mov r9, r5\n\t"

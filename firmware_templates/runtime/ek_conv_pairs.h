@@ -11,7 +11,7 @@
  * in OHWI order, whose sum of products with any int8 values is within 16 bits; a byte 0. Taps that are
  * left over have the weight 0.
  *
- * constants, for each channel eight words: 65537 * bias - 32768 * runs, bias, and the six of
+ * constants, for each channel ten words: 65537 * bias - 32768 * runs, bias, and the eight of
  * ek_two_products.h. */
 typedef struct {
   int32_t batches;
