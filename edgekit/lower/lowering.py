@@ -69,7 +69,7 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
 # Kernels of an instruction set, in the order in which they are tried; None leaves the node to the
 # next, and at last to the portable one.
 FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
-    Isa.THUMB: {ops.Conv2D: (thumb.conv_2d,)},
+    Isa.THUMB: {ops.Conv2D: (thumb.conv_2d,), ops.DepthwiseConv2D: (thumb.depthwise_conv_2d,)},
     Isa.DSP: {ops.Conv2D: (dsp.conv_2d,), ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,)},
     Isa.MVE: {},
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
-from edgekit.graph.ops import Conv2D
+from edgekit.graph.ops import Conv2D, DepthwiseConv2D
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.layer import integer_terms
 from edgekit.graph.reference.windows import Axis
@@ -22,6 +22,8 @@ from edgekit.lower.windows import geometry
 _PIXELS = 8  # that ek_conv_pairs computes together
 _CODED_TAPS = 23  # of a run: the kernel's code of a tap is 11 halfwords, which a byte counts
 _CODED_HALFWORDS = 11
+_COLUMNS = 3  # that ek_depthwise_planes computes together
+_PLANE_BYTES = 4096  # of a strip of a channel, unless a single row of outputs takes more
 _HALF = 1 << 15  # the field of a product's sum is half a word
 
 
@@ -68,6 +70,54 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
     return Step(call.node, (kernel,))
 
 
+def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
+    """The step of a DepthwiseConv2D by ek_depthwise_planes: 3x3, undilated, columns by 1 or 2."""
+    x, weights = call.inputs[0], call.inputs[1]
+    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
+        return None
+    _, *taps, channels = weights.shape
+    if taps != [3, 3] or op.dilation != (1, 1) or channels != x.shape[3] or op.stride[1] > 2:
+        return None
+    rows = Axis.of(x.shape[1], 3, op.stride[0], 1, op.padding)
+    columns = Axis.of(x.shape[2], 3, op.stride[1], 1, op.padding)
+    if columns.count < _COLUMNS:
+        return None
+    terms = integer_terms(call, op.activation, channel_axis=3)
+    flat = weights.data.reshape(9, channels).T.astype(np.int64)
+    finish = two_products(terms, flat)
+    if finish is None:
+        return None
+    fields = geometry(rows, columns, x.shape)
+    row_bytes = 4 * ((columns.count - 1) * columns.stride + 3)
+    fitting = (_PLANE_BYTES // row_bytes - 3) // rows.stride + 1
+    strip = min(max(fitting, 1), rows.count)
+
+    def plane_bytes(count: int) -> int:
+        return row_bytes * ((count - 1) * rows.stride + 3)
+
+    kernel = Kernel(
+        name="ek_depthwise_planes",
+        struct="ek_planar_depthwise",
+        parameters={
+            **{key: value for key, value in fields.items() if not key.startswith("kernel_")},
+            "strip_height": strip,
+            "input_zero_point": terms.input_zero_point,
+            "weights": Constant(
+                "weights",
+                _channel_words(flat, finish),
+                layout="channels: bias, weights, requantization",
+            ),
+        },
+        operands=(x.name,),
+        outputs=call.node.outputs,
+        scratch_bytes=plane_bytes(strip),
+        in_place_scratch_bytes=plane_bytes(rows.count)
+        if x.shape == call.output.shape and x.shape[0] == 1
+        else None,
+    )
+    return Step(call.node, (kernel,))
+
+
 def _runs(weights: Integers) -> list[int]:
     """How many taps at a time keep their sum within 16 bits, whatever int8 values they read.
 
@@ -108,8 +158,11 @@ def _constants(finish: TwoProducts, runs: Integers) -> Array:
     Each run adds half of a field to the lower one, which therefore never borrows.
     """
     start = (finish.bias << 16) + finish.bias - _HALF * runs
-    columns = [
-        start, finish.bias, finish.high, finish.low, finish.split, finish.shift,
-        finish.below_zero, finish.offset, finish.least, finish.most,
-    ]  # fmt: skip
-    return np.stack(columns, axis=1).astype(np.uint32).view(np.int32).reshape(-1)
+    words = np.concatenate([np.stack([start, finish.bias]), finish.words()])
+    return words.T.astype(np.uint32).view(np.int32).ravel()
+
+
+def _channel_words(weights: Integers, finish: TwoProducts) -> Array:
+    """(C, 18) words, in the order in which ek_depthwise_planes reads them."""
+    words = np.concatenate([finish.bias[None], weights.T, finish.words()])
+    return words.T.astype(np.int32).ravel()

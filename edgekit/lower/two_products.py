@@ -34,14 +34,21 @@ class TwoProducts:
     """The constants of each channel, (C,); `bias` is that of the sum."""
 
     bias: Integers
+    least: Integers
+    most: Integers
+    below_zero: Integers
+    offset: Integers
     high: Integers
     low: Integers
     split: Integers
-    offset: Integers
     shift: Integers
-    below_zero: Integers
-    least: Integers
-    most: Integers
+
+    def words(self) -> Integers:
+        """(8, C) what ek_two_products.h reads: all but the bias."""
+        return np.stack([
+            self.least, self.most, self.below_zero, self.offset,
+            self.high, self.low, self.split, self.shift,
+        ])  # fmt: skip
 
 
 def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
@@ -89,7 +96,7 @@ def two_products(terms: IntegerTerms, weights: Integers) -> TwoProducts | None:
     if is_open.any() or not fits:
         return None
     return TwoProducts(
-        bias, upper, lower, split, offset, shift, below_zero, least + bias, most + bias
+        bias, least + bias, most + bias, below_zero, offset, upper, lower, split, shift
     )
 
 
@@ -120,5 +127,8 @@ def _offset_bounds(
     )
     smallest = np.maximum(needed.max(axis=0), INT32_MIN - scaled(least))
     greatest = np.minimum(allowed.min(axis=0), INT32_MAX - scaled(most))
-    # Nothing stands for the lowest level, -128.
-    return np.maximum(smallest, (-128 << shift) - scaled(least)), greatest
+    # Nothing may leave int8; LEVELS has no -128 and no 128.
+    return (
+        np.maximum(smallest, (-128 << shift) - scaled(least)),
+        np.minimum(greatest, (128 << shift) - 1 - scaled(most)),
+    )

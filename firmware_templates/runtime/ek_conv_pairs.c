@@ -204,13 +204,13 @@ __attribute__((naked, noinline)) static void eight_pixels(const uint32_t *panel,
 
       "3:\n\t" /* all runs are done */
       "ldr r2, [sp, #44]\n\t"
-      "ldmia r2!, {r3-r7}\n\t" /* high, low, split, shift, below zero */
-      "mov r11, r7\n\t"
       "str r0, [sp, #52]\n\t"
-      "ldmia r2!, {r0, r1, r7}\n\t" /* offset, least, most */
-      "mov r8, r0\n\t"
-      "mov r9, r1\n\t"
-      "mov lr, r7\n\t"
+      "ldmia r2!, {r3-r6}\n\t" /* least, most, below zero, offset */
+      "mov r9, r3\n\t"
+      "mov lr, r4\n\t"
+      "mov r11, r5\n\t"
+      "mov r8, r6\n\t"
+      "ldmia r2!, {r3-r6}\n\t" /* high, low, split, shift */
       "str r2, [sp, #44]\n\t"
       "ldr r0, [sp, #36]\n\t"
       "ldr r7, [sp, #48]\n\t"

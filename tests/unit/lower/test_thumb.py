@@ -45,12 +45,32 @@ def convolutions(rng: np.random.Generator) -> Iterator[Graph]:
         yield b.build(y)
 
 
+def depthwise_convolutions(rng: np.random.Generator) -> Iterator[Graph]:
+    for seed in range(24):
+        b = GraphBuilder("depthwise", seed)
+        height, width = (int(n) for n in rng.integers([1, 5], [12, 18]))
+        x = b.input("x", (2, height, width, int(rng.integers(1, 6))), Q(0.02, -seed))
+        is_valid = height > 3 and bool(rng.integers(2))
+        y = b.depthwise(
+            x,
+            (3, 3),
+            stride=(int(rng.integers(1, 4)), int(rng.integers(1, 3))),
+            padding=Padding.VALID if is_valid else Padding.SAME,
+            activation=Activation(rng.choice(["RELU", "RELU6", "NONE"])),
+            quantization=Q(0.03, int(rng.choice([-128, 5]))),
+        )
+        yield b.build(y)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.THUMB).kernel_names
 
 
 @needs_compiler
-@pytest.mark.parametrize(("cases", "kernel"), [(convolutions, "ek_conv_pairs")])
+@pytest.mark.parametrize(
+    ("cases", "kernel"),
+    [(convolutions, "ek_conv_pairs"), (depthwise_convolutions, "ek_depthwise_planes")],
+)
 def test_twins_are_bit_exact(
     cases: Callable[[np.random.Generator], Iterator[Graph]], kernel: str, tmp_path: Path
 ) -> None:
