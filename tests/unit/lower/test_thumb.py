@@ -23,6 +23,7 @@ from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.lower.one_step import reachable
 from edgekit.lower.two_products import two_products
+from edgekit.plan.static_memory import plan_memory
 
 Q = GraphBuilder.int8
 
@@ -125,6 +126,28 @@ def test_assembly_reaches_the_ends_too(compiler: str, tmp_path: Path) -> None:
     for x in extremes():
         expected = run(made.program.graph, [x])
         np.testing.assert_array_equal(inferences.run([x]).outputs[0], expected[0])
+
+
+def block(batch: int) -> Graph:
+    """A depthwise convolution between pointwise ones, so that its memory is the planner's."""
+    b = GraphBuilder("block")
+    x = b.input("x", (batch, 40, 120, 2), Q(0.02, 3))
+    x = b.conv(x, 8, (1, 1), quantization=Q(0.03, -2))
+    y = b.depthwise(x, (3, 3), quantization=Q(0.05, 1))
+    return b.build(b.conv(y, 2, (1, 1), quantization=Q(0.05, 1)))
+
+
+@needs_compiler
+@pytest.mark.parametrize("batch", [1, 2])
+def test_depthwise_in_place_and_in_strips(batch: int, tmp_path: Path) -> None:
+    graph = block(batch)
+    program = lower(graph, Isa.THUMB)
+    kernel = program.steps[1].kernels[0]
+    assert kernel.name == "ek_depthwise_planes"
+    assert kernel.parameters["strip_height"] == 6
+    offsets = plan_memory(program).offsets
+    assert (offsets[kernel.operands[0]] == offsets[kernel.outputs[0]]) == (batch == 1)
+    assert_c_equals_reference([graph], tmp_path, rng_of("block"), samples=1, isa=Isa.THUMB)
 
 
 def random_terms(rng: np.random.Generator, channels: int) -> IntegerTerms:
