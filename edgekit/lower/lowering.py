@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import depthwise_dsp, dsp, mve, mve_pooling
+from edgekit.lower import depthwise_dsp, dsp, mve, mve_pooling, thumb
 from edgekit.lower.cost import cheapest
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
@@ -70,6 +70,7 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
 # Kernels of an instruction set; None where they do not apply. Of all that apply the cheapest by its
 # estimate is taken, or the first one, the portable one last, where not all were measured.
 FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
+    Isa.THUMB: {ops.Conv2D: (thumb.conv_2d,), ops.DepthwiseConv2D: (thumb.depthwise_conv_2d,)},
     Isa.DSP: {
         ops.Conv2D: (dsp.conv_2d,),
         ops.DepthwiseConv2D: (depthwise_dsp.strips, depthwise_dsp.pixels),

@@ -228,4 +228,5 @@ def test_other_layers_keep_their_portable_kernels() -> None:
 
 def test_cores_know_what_they_multiply() -> None:
     assert Isa.of("cortex-m4") is Isa.of("cortex-m7") is Isa.DSP
-    assert Isa.of("cortex-m0plus") is Isa.of("xtensa-lx7") is Isa.PORTABLE
+    assert Isa.of("cortex-m0plus") is Isa.of("cortex-m3") is Isa.THUMB
+    assert Isa.of("xtensa-lx7") is Isa.PORTABLE
