@@ -86,7 +86,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
         integer, climbed = repaired(request, entry, integer, material, clock, progress)
         diagnosis = diagnosed(request, integer, material, clock)
         with clock.stage("plan"):
-            integer, arena = placed(entry, integer, board, backend.name)
+            integer, arena = placed(entry, integer, board, backend.name, request.ram_bytes)
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
             verified = verify(integer.graph, integer.tflite, known.inputs, known.outputs)
@@ -104,12 +104,13 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 labels=None if request.embedding else material.labels,
                 golden=known.first(GOLDEN_SAMPLES),
                 arena=arena,
+                ram_bytes=request.ram_bytes,
                 provenance={
                     "model": dict(entry.described),
                     "weights": dict(entry.origin),
                     **material.provenance,
                     "preprocessing": integer.contract.to_json() if integer.contract else None,
-                    "memory": {"arena_bytes": arena.arena_bytes},
+                    "memory": {"arena_bytes": arena.arena_bytes, "ram_bytes": request.ram_bytes},
                     "target": backend.name,
                     "board": board.id,
                     "seed": request.seed,

@@ -69,6 +69,7 @@ class Deployment:
         golden: vectors for the self tests on the device.
         arena: TFLite Micro's arena, as predicted for the board; for the target c the program's own.
         provenance: where everything came from, plain values.
+        ram_bytes: for the target c: see `plan.striping.plan_program`.
 
     Raises:
         InputError: there are more or fewer labels than classes.
@@ -84,6 +85,7 @@ class Deployment:
     golden: Golden
     arena: ArenaPlan
     provenance: Mapping[str, Any]
+    ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
         scores = self.outputs[0]

@@ -8,6 +8,7 @@ read at the wrong places.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.backends import c
@@ -22,10 +23,10 @@ from edgekit.emulate.toolchain import for_core
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
-from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.plan.striping import plan_program
 
 _ELF = "self_test.elf"
 
@@ -44,8 +45,8 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
         MissingToolError: no compiler is installed.
         EdgekitError: shows what the compiler said.
     """
-    program = lower(graph, Isa.of(board.core))
-    memory = plan_memory(program)
+    plan = plan_program(graph, Isa.of(board.core), _ram_bytes(bundle))
+    program, memory = plan.program, plan.memory
     for name, content in c_program(program, memory).items():
         if name not in bundle or bundle.read(name) != content:
             raise InputError(
@@ -55,10 +56,26 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
     return _compiled(bundle.path, board, program, memory, compiler)
 
 
+def _ram_bytes(bundle: Bundle) -> int | None:
+    """What the bundle was planned for."""
+    memory = bundle.provenance.get("memory")
+    found = memory.get("ram_bytes") if isinstance(memory, Mapping) else None
+    return found if isinstance(found, int) else None
+
+
 def of_model(
-    name: str, graph: Graph, tflite: bytes, board: Board, compiler: str | None, seed: int = 0
+    name: str,
+    graph: Graph,
+    tflite: bytes,
+    board: Board,
+    compiler: str | None,
+    seed: int = 0,
+    ram_bytes: int | None = None,
 ) -> Firmware:
     """The firmware that a c bundle of this model would hold, with one random golden vector.
+
+    Args:
+        ram_bytes: see `plan_program`.
 
     Raises:
         UnsupportedError: the board takes no C programs, or an op has no kernel.
@@ -71,8 +88,8 @@ def of_model(
             f"The board {board.id} takes no C programs.",
             hint="`edgekit boards` shows which do: those with the target c.",
         )
-    program = lower(graph, Isa.of(board.core))
-    memory = plan_memory(program)
+    plan = plan_program(graph, Isa.of(board.core), ram_bytes)
+    program, memory = plan.program, plan.memory
     inputs = random_samples(graph, 1, seed)
     deployment = Deployment(
         name=name,
@@ -85,6 +102,7 @@ def of_model(
         golden=Golden(inputs, reference_outputs(graph, inputs)),
         arena=arena_plan(program, memory),
         provenance={},
+        ram_bytes=ram_bytes,
     )
     c.BACKEND.check(deployment)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:

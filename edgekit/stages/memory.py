@@ -12,25 +12,31 @@ from dataclasses import replace
 
 from edgekit.convert import tflite_reader, tflite_writer
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.plan.arena import ArenaPlan, build_for, plan_arena
 from edgekit.plan.boards import Board
 from edgekit.plan.offline import plan_for
-from edgekit.plan.static_memory import arena_plan, plan_memory
+from edgekit.plan.static_memory import arena_plan
+from edgekit.plan.striping import plan_program
 from edgekit.stages.entry import Entry
 from edgekit.stages.integer import Integer
 
 
-def placed(entry: Entry, integer: Integer, board: Board, target: str) -> tuple[Integer, ArenaPlan]:
+def placed(
+    entry: Entry, integer: Integer, board: Board, target: str, ram_bytes: int | None
+) -> tuple[Integer, ArenaPlan]:
     """The network as it is deployed, and the arena of the target: TFLite Micro's, or the program's.
 
+    Args:
+        ram_bytes: for the target c; see `plan_program`.
+
     Raises:
+        DoesNotFitError: no plan needs so little RAM.
         UnsupportedError: a kernel's memory is not known, or there is no kernel.
     """
     graph = integer.graph
     if target == "c":
-        program = lower(graph, Isa.of(board.core))
-        return integer, arena_plan(program, plan_memory(program))
+        plan = plan_program(graph, Isa.of(board.core), ram_bytes)
+        return integer, arena_plan(plan.program, plan.memory)
     if entry.tflite is not None:
         offsets, order = tflite_reader.read_offsets(entry.tflite), list(graph.tensors)
         return integer, plan_arena(graph, build_for(board), offsets, order)
