@@ -100,6 +100,21 @@ def layer(program: Program, index: int) -> Layer | None:
     return None
 
 
+def are_closed(graph: Graph, layers: Sequence[Layer]) -> bool:
+    """Whether only they read, and by rows, what all but the last of them make."""
+    for one in layers[:-1]:
+        readers = [
+            other.step.node
+            for other in layers
+            if any(reading.name == one.output for reading in other.readings)
+        ]
+        if one.output in graph.outputs or tuple(readers) != graph.consumers(one.output):
+            return False
+        if not readers:
+            return False
+    return True
+
+
 _Found = tuple[tuple[Reading, ...], Callable[[int, int, int], dict[str, Value]]]
 
 

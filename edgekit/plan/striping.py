@@ -18,7 +18,7 @@ from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
-from edgekit.lower.stripes import Layer, Rows, in_stripes, layer, trail_of
+from edgekit.lower.stripes import Layer, Rows, are_closed, in_stripes, layer, trail_of
 from edgekit.plan.arena import ALIGNMENT, activation_buffers
 from edgekit.plan.placement import shared_bytes
 from edgekit.plan.sharing import Choice, share
@@ -208,20 +208,8 @@ class _Stretches:
                 return
             layers.append(one)
             is_needed = any(self._alone[each.index] > self._floor for each in layers)
-            if is_needed and self._is_closed(layers):
+            if is_needed and are_closed(self._program.graph, layers):
                 yield tuple(layers)
-
-    def _is_closed(self, layers: list[Layer]) -> bool:
-        """Whether nobody else reads what is in between, and these read it by rows."""
-        graph, last = self._program.graph, layers[-1].index + 1
-        read = [reading.name for one in layers for reading in one.readings]
-        return all(
-            self._lives[one.output] <= last
-            and one.output not in graph.outputs
-            and len(graph.consumers(one.output)) == len({*_readers(layers, one.output)})
-            and one.output in read
-            for one in layers[:-1]
-        )
 
     def _heights(self, layers: tuple[Layer, ...]) -> Iterator[_Edge]:
         for height in _HEIGHTS:
@@ -257,12 +245,6 @@ class _Stretches:
             and self._buffers[name].first <= step <= self._buffers[name].last
         )
         return sum(lines) + (scratch.size_bytes if scratch else 0)
-
-
-def _readers(layers: list[Layer], name: str) -> Iterator[int]:
-    for one in layers:
-        if any(reading.name == name for reading in one.readings):
-            yield one.index
 
 
 def _extra_instructions(rows: Rows) -> int:
