@@ -172,9 +172,7 @@ def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
     )
 
 
-def foresee(
-    board: Board, graph: Graph, golden_count: int, ram_bytes: int | None = None
-) -> Fit:
+def foresee(board: Board, graph: Graph, golden_count: int, ram_bytes: int | None = None) -> Fit:
     """The same for a network of which only shapes and types are known.
 
     Args:

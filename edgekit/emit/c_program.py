@@ -230,7 +230,9 @@ def _call(
     kernel, tensors = call.kernel, program.graph.tensors
     arguments = [f"&{names[id(kernel)]}"]
     ends: tuple[str | Constant, ...] = (*kernel.operands, *kernel.outputs)
-    for position, (end, offset, stride) in enumerate(zip(ends, call.offsets, strides, strict=False)):
+    for position, (end, offset, stride) in enumerate(
+        zip(ends, call.offsets, strides, strict=False)
+    ):
         if isinstance(end, Constant):
             arguments.append(names[id(end)])
         else:

@@ -248,7 +248,9 @@ class Rows:
     def distance_bytes(self, name: str) -> int:
         """How far behind the output's start an input must begin, so that no row is lost."""
         last, held, distance = self.layers[-1], self.held[name], 0
-        reads = [reading for reader, reading in self.readers[name] if reader == len(self.layers) - 1]
+        reads = [
+            reading for reader, reading in self.readers[name] if reader == len(self.layers) - 1
+        ]
         row_bytes = self.readers[name][0][1].row_bytes
         for s in range(self.count):
             needed = [max(0, reading.begin(self.made[-1][s])) for reading in reads]
@@ -399,9 +401,7 @@ def _loops(stripes: Sequence[tuple[Call, ...]]) -> Iterator[Loop]:
         s += turns
 
 
-def _strides(
-    one: tuple[Call, ...], other: tuple[Call, ...]
-) -> tuple[tuple[int, ...], ...] | None:
+def _strides(one: tuple[Call, ...], other: tuple[Call, ...]) -> tuple[tuple[int, ...], ...] | None:
     """What moves from one stripe to the next; None if they make other calls."""
     if [id(call.kernel) for call in one] != [id(call.kernel) for call in other]:
         return None

@@ -61,10 +61,10 @@ def plan_program(graph: Graph, isa: Isa, ram_bytes: int | None = None) -> Plan:
         UnsupportedError: names the first node that no kernel computes.
         DoesNotFitError: no plan is so small.
     """
-    program = lower(graph, isa)
     if ram_bytes is None:
+        program = lower(graph, isa)
         return Plan(program, plan_memory(program), 0)
-    plans = curve(program)
+    plans = plans_of(graph, isa)
     if ram_bytes == SMALLEST:
         return plans[-1]
     for plan in plans:
@@ -78,6 +78,11 @@ def plan_program(graph: Graph, isa: Isa, ram_bytes: int | None = None) -> Plan:
 
 
 @lru_cache(maxsize=4)
+def plans_of(graph: Graph, isa: Isa) -> tuple[Plan, ...]:
+    """The curve of a graph's program."""
+    return curve(lower(graph, isa))
+
+
 def curve(program: Program) -> tuple[Plan, ...]:
     """Plans with ever smaller arenas at ever higher prices; the first is without stripes."""
     plans = [Plan(program, plan_memory(program), 0)]
@@ -241,8 +246,7 @@ class _Stretches:
         lines = (
             align(line.size_bytes, ALIGNMENT)
             for name, line in rows.lines.items()
-            if not line.are_kept
-            and self._buffers[name].first <= step <= self._buffers[name].last
+            if not line.are_kept and self._buffers[name].first <= step <= self._buffers[name].last
         )
         return sum(lines) + (scratch.size_bytes if scratch else 0)
 

@@ -75,9 +75,7 @@ def random_stripes(program: Program, seed: int) -> Program:
     return in_stripes(program, parts)
 
 
-def _stretches(
-    program: Program, layers: list[Layer | None], first: int
-) -> list[tuple[Layer, ...]]:
+def _stretches(program: Program, layers: list[Layer | None], first: int) -> list[tuple[Layer, ...]]:
     found, run = [], []
     for one in layers[first:]:
         if one is None:

@@ -53,7 +53,17 @@ def plain(kernel: Kernel) -> dict[str, object]:
 @pytest.mark.parametrize("isa", Isa)
 @pytest.mark.parametrize(
     "kind",
-    ["conv", "pointwise", "depthwise", "depthwise 5x5", "max", "average", "table", "sum", "product"],
+    [
+        "conv",
+        "pointwise",
+        "depthwise",
+        "depthwise 5x5",
+        "max",
+        "average",
+        "table",
+        "sum",
+        "product",
+    ],
 )
 def test_a_stripe_is_the_layer_of_a_lower_image(kind: str, isa: Isa) -> None:
     """Nothing but what `of_rows` replaces depends on the height, whichever kernel is chosen."""

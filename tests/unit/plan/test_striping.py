@@ -83,7 +83,11 @@ class Rows:
             taps, dilation = self.tensor(node.inputs[1]).shape[1], op.dilation[0]
         elif isinstance(op, ops.MaxPool2D | ops.AveragePool2D):
             taps, dilation = op.filter[0], 1
-        elif len(self.tensor(name).shape) == 4 and len(made) and len(self.tensor(node.outputs[0]).shape) == 4:
+        elif (
+            len(self.tensor(name).shape) == 4
+            and len(made)
+            and len(self.tensor(node.outputs[0]).shape) == 4
+        ):
             return made
         else:
             return range(height)
