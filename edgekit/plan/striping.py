@@ -9,6 +9,7 @@ of what stripes add (calls, rows that move); `edgekit bench` counts them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -254,7 +255,7 @@ class _Stretches:
 def _extra_instructions(rows: Rows) -> int:
     calls, moved_bytes = -len(rows.layers), 0
     for made in rows.made:
-        calls += sum(after > before for before, after in zip(made, made[1:], strict=False))
+        calls += sum(after > before for before, after in itertools.pairwise(made))
     for _, position, moving in rows.moves():
         calls += 1
         moved_bytes += moving * rows.layers[position].row_bytes

@@ -71,7 +71,8 @@ def _curve_lines(report: Plain) -> list[str]:
 def program_text(report: Plain) -> str:
     """The same for a person."""
     above = report["arena_bytes"] - report["bound_bytes"]
-    best = "no plan needs less" if not above else f"{above:,} above the most that is alive at once"
+    least = "no plan with these stripes" if report["curve"] else "no plan"
+    best = f"{least} needs less" if not above else f"{above:,} above the most that is alive at once"
     blocks = [
         head_lines(report),
         [

@@ -1,4 +1,4 @@
-"""Layers in stripes of rows: the bits of the whole layers, by the same kernels with other heights."""
+"""Layers in stripes of rows: the bits of the whole layers, by the same kernels."""
 
 from dataclasses import replace
 from pathlib import Path

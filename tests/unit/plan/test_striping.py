@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from support.c_host import assert_c_equals_reference, needs_compiler
@@ -57,8 +59,8 @@ class Rows:
         if call.step in self.memory.scratch:
             start = self.memory.scratch[call.step]
             self.arena[start : start + self.memory.scratch_bytes[call.step]] = -2
-        for read in reads:
-            self.require(*read)
+        for needed in reads:
+            self.require(*needed)
         self.span(output, call.offsets[-1], len(made))[:] = self.labels(output, made)
         for name, offset, rows in reads:
             in_place = not call.made_bytes and self.at(name) == self.at(output)
@@ -141,7 +143,7 @@ def test_every_row_is_there_when_it_is_read(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(60, 72))
 def test_the_curve_falls_in_bytes_and_rises_in_instructions(seed: int) -> None:
     plans = curve(lower(network(seed)))
-    for before, after in zip(plans, plans[1:], strict=False):
+    for before, after in itertools.pairwise(plans):
         assert after.memory.arena_bytes < before.memory.arena_bytes
         assert after.extra_instructions > before.extra_instructions
     for plan in plans[1:]:
