@@ -71,6 +71,7 @@ class Deployment:
         provenance: where everything came from, plain values.
         computed: what a generated program computes, the graph without the channels that cannot
             change its outputs; None is the graph itself.
+        ram_bytes: for the target c: see `plan.striping.plan_program`.
 
     Raises:
         InputError: there are more or fewer labels than classes.
@@ -87,6 +88,7 @@ class Deployment:
     arena: ArenaPlan
     provenance: Mapping[str, Any]
     computed: Graph | None = None
+    ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
         scores = self.outputs[0]

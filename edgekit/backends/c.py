@@ -31,11 +31,11 @@ from edgekit.emulate.toolchain import Toolchain
 from edgekit.errors import MissingToolError
 from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
 from edgekit.plan.fit import Fit, judge_program
-from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.plan.striping import Plan, plan_program
 from edgekit.report.program_memory import estimated_instructions
 from edgekit.resources import templates_dir
 
@@ -174,17 +174,22 @@ def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
     )
 
 
-def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
+def foresee(board: Board, graph: Graph, golden_count: int, ram_bytes: int | None = None) -> Fit:
     """The same for a network of which only shapes and types are known.
+
+    Args:
+        ram_bytes: see `plan_program`.
 
     Raises:
         UnsupportedError: names the first op that no kernel computes.
+        DoesNotFitError: no plan needs so little RAM.
     """
-    program = lower(graph, Isa.of(board.core))
+    plan = plan_program(graph, Isa.of(board.core), ram_bytes)
+    program = plan.program
     return judge_program(
         board,
         graph,
-        arena_plan(program, plan_memory(program)),
+        arena_plan(program, plan.memory),
         stack_bytes=STACK_BYTES,
         weights_bytes=program.weights_bytes,
         code=_estimated_code(program),
@@ -196,14 +201,17 @@ def _computed(deployment: Deployment) -> Graph:
     return deployment.computed or deployment.graph
 
 
-@lru_cache(maxsize=1)
+def _plan(deployment: Deployment) -> Plan:
+    isa = Isa.of(deployment.board.core)
+    return plan_program(_computed(deployment), isa, deployment.ram_bytes)
+
+
 def _program(deployment: Deployment) -> Program:
-    return lower(_computed(deployment), Isa.of(deployment.board.core))
+    return _plan(deployment).program
 
 
-@lru_cache(maxsize=1)
 def _memory(deployment: Deployment) -> StaticMemory:
-    return plan_memory(_program(deployment))
+    return _plan(deployment).memory
 
 
 @lru_cache(maxsize=1)

@@ -136,6 +136,19 @@ CACHE = (
     click.option("--resume", is_flag=True, help="Go on with the interrupted training."),
 )
 
+RAM = (
+    click.option(
+        "--ram",
+        "ram_bytes",
+        type=click.IntRange(0),
+        is_flag=False,
+        flag_value=0,
+        metavar="[BYTES]",
+        help="Target c: compute layers in stripes of rows, so that the arena is as small as it "
+        "can be, or has at most so many bytes at the fewest more instructions.",
+    ),
+)
+
 PRINTING = (
     click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
     click.option("--quiet", is_flag=True, help="No progress bars."),

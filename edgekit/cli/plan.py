@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli.options import RAM, options
 from edgekit.errors import InputError, OutputError, UnsupportedError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ Examples:
   edgekit plan build/mobilenet_v1_0.25_96_tflm --svg memory.svg
   edgekit plan model_int8.tflite --board nucleo_f446re --json
   edgekit plan model_int8.tflite --target c --board nucleo_f446re
+  edgekit plan model_int8.tflite --target c --board nucleo_f446re --ram
 
 \b
 In TFLite Micro, "as it is" is the arena of this very file; "planned" is the arena once edgekit has
@@ -37,6 +39,7 @@ Exit code 5 if it does not fit the board.
     type=click.Choice(["tflm", "c"]),
     help="TFLite Micro, or a generated C program. Default: the bundle's, the board's, or tflm.",
 )
+@options(RAM)
 @click.option(
     "--fold/--no-fold",
     default=None,
@@ -52,6 +55,7 @@ def plan(
     board_id: str | None,
     target: str | None,
     fold: bool | None,
+    ram_bytes: int | None,
     as_json: bool,
     picture: Path | None,
 ) -> None:
@@ -70,10 +74,12 @@ def plan(
     if (target or own_target) != "c":
         if fold is not None:
             raise UsageError("--fold and --no-fold are for target c.")
+        if ram_bytes is not None:
+            raise UsageError("--ram plans a generated C program.", hint="Add --target c.")
         _show_interpreted(opened.model, board, as_json, picture)
     else:
         folds = opened.folds if fold is None else fold
-        _show_program(opened.model, board, folds, as_json, picture)
+        _show_program(opened.model, board, folds, ram_bytes, as_json, picture)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,23 +112,30 @@ def _show_interpreted(
 
 
 def _show_program(
-    model: Model, board: Board | None, folds: bool, as_json: bool, picture: Path | None
+    model: Model,
+    board: Board | None,
+    folds: bool,
+    ram_bytes: int | None,
+    as_json: bool,
+    picture: Path | None,
 ) -> None:
     """As a generated C program."""
     from edgekit.backends.c import foresee
     from edgekit.graph.passes.folding import fold
     from edgekit.lower.isa import Isa
-    from edgekit.lower.lowering import lower
-    from edgekit.plan.static_memory import arena_plan, plan_memory
+    from edgekit.plan.static_memory import arena_plan
+    from edgekit.plan.striping import plan_program, plans_of
     from edgekit.report.program_memory import program_report, program_text
     from edgekit.report.waterfall import waterfall
 
     if folds:
         model = replace(model, graph=fold(model.graph))
-    program = lower(model.graph, Isa.of(board.core) if board else Isa.PORTABLE)
-    memory = plan_memory(program)
-    fit = foresee(board, model.graph, golden_count=0) if board else None
-    report = program_report(model, program, memory, fit)
+    isa = Isa.of(board.core) if board else Isa.PORTABLE
+    chosen = plan_program(model.graph, isa, ram_bytes)
+    program, memory = chosen.program, chosen.memory
+    fit = foresee(board, model.graph, 0, ram_bytes) if board else None
+    curve = () if ram_bytes is None else plans_of(model.graph, isa)
+    report = program_report(model, program, memory, fit, curve)
     click.echo(json.dumps(report, indent=2) if as_json else program_text(report))
     if picture:
         region = board.arena_region if board else None

@@ -7,8 +7,8 @@ a test can look at them. A kernel's struct and meaning stand in `firmware_templa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from edgekit.graph.ir import Array, Graph, Node
 
@@ -96,16 +96,135 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class Call:
+    """A call of a kernel, where its tensors lie, and which part of the output it makes.
+
+    Attributes:
+        step: the index of the step that it belongs to.
+        kernel: what is called; calls with the same parameters share it.
+        offsets: bytes from the start of the place that each operand has, then of each output's
+            place; 0 for constants.
+        begin: the first byte that it makes, counted from the start of the whole tensor.
+        made_bytes: how many it makes; 0 where it only moves what was made before.
+    """
+
+    step: int
+    kernel: Kernel
+    offsets: tuple[int, ...]
+    begin: int = 0
+    made_bytes: int = 0
+
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """All that may differ from one turn of a loop to the next."""
+        return (*self.offsets, self.begin)
+
+    def moved(self, by: tuple[int, ...]) -> Call:
+        """The same call with something added to each of `moving`."""
+        *offsets, begin = map(sum, zip(self.moving, by, strict=True))
+        return replace(self, offsets=tuple(offsets), begin=begin)
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Calls that are repeated; a single turn is no loop.
+
+    Attributes:
+        turns: how often.
+        calls: of the first turn.
+        strides: for each call, what is added to its `moving` from turn to turn.
+    """
+
+    turns: int
+    calls: tuple[Call, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+    def unrolled(self) -> Iterator[Call]:
+        """Every call, in order."""
+        for turn in range(self.turns):
+            for call, strides in zip(self.calls, self.strides, strict=True):
+                yield call.moved(tuple(turn * stride for stride in strides))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The rows of a tensor that are in memory together, instead of all.
+
+    Attributes:
+        size_bytes: of the most rows.
+        are_kept: whether some stay from one stripe to the next.
+    """
+
+    size_bytes: int
+    are_kept: bool
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The output of stripes may lie on the rows of an input that were read for the last time.
+
+    Attributes:
+        name: of that input.
+        distance_bytes: that it must begin behind the start of the output, at least.
+    """
+
+    name: str
+    distance_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stripes:
+    """Consecutive steps that are computed together, some rows of the last one's output at a time.
+
+    Attributes:
+        first, last: the steps, both included.
+        rows: of the last one's output in a stripe.
+        lines: of each tensor that only these steps touch.
+        trail: of the largest input that nobody else reads later; None if there is none.
+        loops: the calls.
+    """
+
+    first: int
+    last: int
+    rows: int
+    lines: Mapping[str, Lines]
+    trail: Trail | None
+    loops: tuple[Loop, ...]
+
+    def calls(self) -> Iterator[Call]:
+        """Every call, in order."""
+        for loop in self.loops:
+            yield from loop.unrolled()
+
+
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A graph and one step a node, in execution order."""
+    """A graph and one step a node, in execution order.
+
+    Attributes:
+        stripes: which of the steps are computed in stripes, in order; see `lower.stripes`.
+    """
 
     graph: Graph
     steps: tuple[Step, ...]
+    stripes: tuple[Stripes, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """All that are called, with their parameters, each once, in order of their first call."""
+        calls = (call for part in self.parts() for loop in part for call in loop.calls)
+        return tuple({id(call.kernel): call.kernel for call in calls}.values())
 
     @property
     def kernel_names(self) -> tuple[str, ...]:
-        """The kernels that are called, each once, sorted."""
-        return tuple(sorted({kernel.name for step in self.steps for kernel in step.kernels}))
+        """The functions that are called, each once, sorted."""
+        return tuple(sorted({kernel.name for kernel in self.kernels}))
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """All arrays that the kernels read, each once."""
+        constants = (constant for kernel in self.kernels for constant in kernel.constants)
+        return tuple({id(constant): constant for constant in constants}.values())
 
     @property
     def estimate(self) -> Estimate | None:
@@ -120,8 +239,38 @@ class Program:
     @property
     def weights_bytes(self) -> int:
         """All constants that the kernels read, as they lie in flash."""
-        kernels = (kernel for step in self.steps for kernel in step.kernels)
-        return sum(constant.data.nbytes for kernel in kernels for constant in kernel.constants)
+        return sum(constant.data.nbytes for constant in self.constants)
+
+    def parts(self) -> Iterator[tuple[Loop, ...]]:
+        """The loops of each step, or of all steps of some stripes together, in order."""
+        begins = {stripes.first: stripes for stripes in self.stripes}
+        index = 0
+        while index < len(self.steps):
+            if index in begins:
+                yield begins[index].loops
+                index = begins[index].last + 1
+            else:
+                yield (self._whole(index),)
+                index += 1
+
+    def calls(self) -> Iterator[Call]:
+        """Every call of an inference, in order."""
+        for part in self.parts():
+            for loop in part:
+                yield from loop.unrolled()
+
+    def is_in_stripes(self, index: int) -> bool:
+        """Whether a step is computed together with others."""
+        return any(one.first <= index <= one.last for one in self.stripes)
+
+    def _whole(self, index: int) -> Loop:
+        """A step at once."""
+        kernels = self.steps[index].kernels
+        ends = [(0,) * (len(kernel.operands) + len(kernel.outputs)) for kernel in kernels]
+        calls = tuple(
+            Call(index, kernel, offsets) for kernel, offsets in zip(kernels, ends, strict=True)
+        )
+        return Loop(1, calls, tuple((*offsets, 0) for offsets in ends))
 
     def activations(self, node: Node) -> tuple[str, ...]:
         """The activations that a node reads."""

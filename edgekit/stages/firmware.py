@@ -8,6 +8,7 @@ read at the wrong places.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.backends import c
@@ -23,10 +24,10 @@ from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph.ir import Graph
 from edgekit.graph.passes.folding import fold
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
-from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.plan.striping import plan_program
 
 _ELF = "self_test.elf"
 
@@ -46,8 +47,8 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
         EdgekitError: shows what the compiler said.
     """
     computed = fold(graph) if bundle.provenance.get("folded") is True else graph
-    program = lower(computed, Isa.of(board.core))
-    memory = plan_memory(program)
+    plan = plan_program(computed, Isa.of(board.core), _ram_bytes(bundle))
+    program, memory = plan.program, plan.memory
     for name, content in c_program(program, memory).items():
         if name not in bundle or bundle.read(name) != content:
             raise InputError(
@@ -55,6 +56,13 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
                 hint="Build the bundle again.",
             )
     return _compiled(bundle.path, board, (graph, computed), program, memory, compiler)
+
+
+def _ram_bytes(bundle: Bundle) -> int | None:
+    """What the bundle was planned for."""
+    memory = bundle.provenance.get("memory")
+    found = memory.get("ram_bytes") if isinstance(memory, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def of_model(
@@ -66,6 +74,7 @@ def of_model(
     seed: int = 0,
     *,
     folds: bool = True,
+    ram_bytes: int | None = None,
 ) -> Firmware:
     """The firmware that a c bundle of this model would hold, with one random golden vector.
 
@@ -76,6 +85,7 @@ def of_model(
         compiler: see `toolchain.for_core`.
         seed: of the golden vector.
         folds: leave out what cannot change the outputs.
+        ram_bytes: see `plan_program`.
 
     Raises:
         UnsupportedError: the board takes no C programs, or an op has no kernel.
@@ -89,8 +99,8 @@ def of_model(
             hint="`edgekit boards` shows which do: those with the target c.",
         )
     computed = fold(graph) if folds else graph
-    program = lower(computed, Isa.of(board.core))
-    memory = plan_memory(program)
+    plan = plan_program(computed, Isa.of(board.core), ram_bytes)
+    program, memory = plan.program, plan.memory
     inputs = random_samples(graph, 1, seed)
     deployment = Deployment(
         name=name,
@@ -104,6 +114,7 @@ def of_model(
         arena=arena_plan(program, memory),
         provenance={},
         computed=computed,
+        ram_bytes=ram_bytes,
     )
     c.BACKEND.check(deployment)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:

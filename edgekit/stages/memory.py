@@ -16,11 +16,11 @@ from edgekit.graph.cost import graph_cost
 from edgekit.graph.ir import Graph
 from edgekit.graph.passes.folding import fold
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.plan.arena import ArenaPlan, build_for, plan_arena
 from edgekit.plan.boards import Board
 from edgekit.plan.offline import plan_for
-from edgekit.plan.static_memory import arena_plan, plan_memory
+from edgekit.plan.static_memory import arena_plan
+from edgekit.plan.striping import plan_program
 from edgekit.stages.entry import Entry
 from edgekit.stages.integer import Integer
 from edgekit.stages.request import Request
@@ -57,24 +57,30 @@ def placed(request: Request, entry: Entry, integer: Integer, board: Board, targe
     targets, whose file itself becomes smaller, the request has to say yes.
 
     Raises:
+        DoesNotFitError: no plan needs so little RAM.
         UnsupportedError: a kernel's memory is not known, or there is no kernel.
     """
     folds = target == "c" if request.fold is None else request.fold
     if not folds:
-        return _placed(entry.tflite, integer, integer.graph, board, target)
+        return _placed(request, entry.tflite, integer, integer.graph, board, target)
     graph, given, before = fold(integer.graph), entry.tflite, graph_cost(integer.graph).macs
     if target != "c" and graph is not integer.graph:
         integer, given = replace(integer, graph=graph, tflite=tflite_writer.write(graph)), None
-    return replace(_placed(given, integer, graph, board, target), macs_before=before)
+    return replace(_placed(request, given, integer, graph, board, target), macs_before=before)
 
 
 def _placed(
-    given: bytes | None, integer: Integer, computed: Graph, board: Board, target: str
+    request: Request,
+    given: bytes | None,
+    integer: Integer,
+    computed: Graph,
+    board: Board,
+    target: str,
 ) -> Placed:
     """Args: given: somebody else's file, whose plan stays."""
     if target == "c":
-        program = lower(computed, Isa.of(board.core))
-        return Placed(integer, computed, arena_plan(program, plan_memory(program)))
+        plan = plan_program(computed, Isa.of(board.core), request.ram_bytes)
+        return Placed(integer, computed, arena_plan(plan.program, plan.memory))
     if given is not None:
         offsets, order = tflite_reader.read_offsets(given), list(computed.tensors)
         arena = plan_arena(computed, build_for(board), offsets, order)
