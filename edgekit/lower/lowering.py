@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import dsp
+from edgekit.lower import dense_dsp, dsp
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
 from edgekit.lower.movement import (
@@ -69,7 +69,11 @@ LOWERINGS: Mapping[type[ops.Op], Lowering] = {
 # Kernels of an instruction set, in the order in which they are tried; None leaves the node to the
 # next, and at last to the portable one.
 FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = {
-    Isa.DSP: {ops.Conv2D: (dsp.conv_2d,), ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,)},
+    Isa.DSP: {
+        ops.Conv2D: (dsp.conv_2d,),
+        ops.DepthwiseConv2D: (dsp.depthwise_conv_2d,),
+        ops.FullyConnected: (dense_dsp.fully_connected,),
+    },
     Isa.MVE: {},
 }
 

@@ -59,6 +59,22 @@ def depthwise_convolutions(rng: np.random.Generator) -> Iterator[Graph]:
         yield b.build(y)
 
 
+def matrix_products(rng: np.random.Generator) -> Iterator[Graph]:
+    """Clamped and linear outputs, of any number; inputs that are no multiple of eight."""
+    for seed in range(24):
+        b = GraphBuilder("dense", seed)
+        shape = (int(rng.integers(1, 4)), int(rng.integers(1, 200)))
+        x = b.input("x", shape, Q(0.02, int(rng.integers(-128, 128))))
+        y = b.fully_connected(
+            x,
+            int(rng.integers(1, 20)),
+            keep_dims=True,
+            activation=Activation("RELU" if seed % 2 else "NONE"),
+            quantization=Q(0.03, -128) if seed % 2 else None,
+        )
+        yield b.build(y)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.DSP).kernel_names
 
@@ -66,7 +82,11 @@ def kernels(graph: Graph) -> tuple[str, ...]:
 @needs_compiler
 @pytest.mark.parametrize(
     ("cases", "kernel"),
-    [(convolutions, "ek_conv_dsp"), (depthwise_convolutions, "ek_depthwise_dsp")],
+    [
+        (convolutions, "ek_conv_dsp"),
+        (depthwise_convolutions, "ek_depthwise_dsp"),
+        (matrix_products, "ek_dense_dsp"),
+    ],
 )
 def test_twins_are_bit_exact(
     cases: Callable[[np.random.Generator], Iterator[Graph]], kernel: str, tmp_path: Path
