@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import depthwise_dsp, dsp, mve, mve_pooling, thumb
+from edgekit.lower import dense_dsp, depthwise_dsp, dsp, mve, mve_pooling, thumb
 from edgekit.lower.cost import cheapest
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
@@ -74,6 +74,7 @@ FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = 
     Isa.DSP: {
         ops.Conv2D: (dsp.conv_2d,),
         ops.DepthwiseConv2D: (depthwise_dsp.strips, depthwise_dsp.pixels),
+        ops.FullyConnected: (dense_dsp.fully_connected,),
     },
     Isa.MVE: {
         ops.Conv2D: (mve.conv_2d,),

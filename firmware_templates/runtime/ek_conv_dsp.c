@@ -201,13 +201,6 @@ __attribute__((naked, noinline)) static void three_pixels(const job *of, int8_t 
 
 #else
 
-/* Adds the jump to negative sums, in the arithmetic of registers. */
-static int8_t finish_signed(int32_t sum, const int32_t *constants) {
-  const int32_t offset =
-      (int32_t)((uint32_t)constants[1] + (sum < 0 ? (uint32_t)constants[2] : 0));
-  return ek_finish_once(sum, constants[0], offset, constants[3]);
-}
-
 /* All channels of a group for three pixels; output: of the first of them. */
 static void three_pixels(const job *of, int8_t *output) {
   const int32_t steps = (int32_t)(of->end - of->panel) / STEP_WORDS;
@@ -226,7 +219,7 @@ static void three_pixels(const job *of, int8_t *output) {
           sum = ek_smlad(ek_sxtb16(halves), x[PIXELS], sum);
         }
         output[pixel * of->apart + k] = constants == 4
-                                            ? finish_signed(sum, at)
+                                            ? ek_finish_signed(sum, at[0], at[1], at[2], at[3])
                                             : ek_finish_once(sum, at[0], at[1], shift);
       }
     }

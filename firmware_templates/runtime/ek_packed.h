@@ -117,4 +117,11 @@ static inline int8_t ek_finish_twice(int32_t sum, int32_t multiplier, int32_t of
   return (int8_t)(scaled < -128 ? -128 : scaled > 127 ? 127 : scaled);
 }
 
+/* The same with an offset that jumps for negative sums: two instructions more. */
+static inline int8_t ek_finish_signed(int32_t sum, int32_t multiplier, int32_t offset, int32_t jump,
+                                      int32_t shift) {
+  const int32_t moved = (int32_t)((uint32_t)offset + (uint32_t)(jump & (sum >> 31)));
+  return ek_finish_once(sum, multiplier, moved, shift);
+}
+
 #endif

@@ -82,6 +82,22 @@ def windows(rng: np.random.Generator) -> Iterator[Graph]:
         yield depthwise(seed, (1, *size, int(rng.integers(4, 12))), window, stride, multiplier)
 
 
+def matrix_products(rng: np.random.Generator) -> Iterator[Graph]:
+    """Clamped and linear outputs, of any number; inputs that are no multiple of eight."""
+    for seed in range(24):
+        b = GraphBuilder("dense", seed)
+        shape = (int(rng.integers(1, 4)), int(rng.integers(1, 200)))
+        x = b.input("x", shape, Q(0.02, int(rng.integers(-128, 128))))
+        y = b.fully_connected(
+            x,
+            int(rng.integers(1, 20)),
+            keep_dims=True,
+            activation=Activation("RELU" if seed % 2 else "NONE"),
+            quantization=Q(0.03, -128) if seed % 2 else None,
+        )
+        yield b.build(y)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.DSP).kernel_names
 
@@ -93,6 +109,7 @@ def kernels(graph: Graph) -> tuple[str, ...]:
         (convolutions, "ek_conv_dsp"),
         (strips, "ek_depthwise_3x3_dsp"),
         (windows, "ek_depthwise_dsp"),
+        (matrix_products, "ek_dense_dsp"),
     ],
 )
 def test_twins_are_bit_exact(
