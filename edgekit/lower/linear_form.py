@@ -3,10 +3,10 @@
     output = top byte of saturate_int32((a * a_factor + b * b_factor + offset) << shift)
 
 stands for TFLite's addition, which rounds each operand and then their sum, and with one operand, a
-sum, for its average pooling. There are only 65,536 pairs of bytes, or as many sums: factors are tried, and
-taken if an offset exists with which every one of them gives TFLite's output. Each of the outputs'
-255 steps bounds the offset: what reaches a level must not stay below it, the rest must. Factors a
-little larger than the ratios part ties as TFLite does, away from zero.
+sum, for average pooling. There are only 65,536 pairs of bytes, or as many sums: factors are tried,
+and taken if an offset exists with which every one of them gives TFLite's output. Each of the
+outputs' 255 steps bounds the offset: what reaches a level must not stay below it, the rest must.
+Factors a little larger than the ratios part ties as TFLite does, away from zero.
 """
 
 from __future__ import annotations

@@ -108,6 +108,13 @@ static inline int8_t ek_finish_once(int32_t sum, int32_t multiplier, int32_t off
   return (int8_t)(scaled < -128 ? -128 : scaled > 127 ? 127 : scaled);
 }
 
+/* The same with an offset that jumps for negative sums: two instructions more. */
+static inline int8_t ek_finish_signed(int32_t sum, int32_t multiplier, int32_t offset, int32_t jump,
+                                      int32_t shift) {
+  const int32_t moved = (int32_t)((uint32_t)offset + (uint32_t)(jump & (sum >> 31)));
+  return ek_finish_once(sum, multiplier, moved, shift);
+}
+
 /* saturate_int8(round(round(sum * multiplier / 2^32) / 2^(shift + 1)) + zero point), where `offset` is
  * 1 + 2 * the zero point: SMMULR, ADD and ASR with ties away from zero, ADD, SSAT. */
 static inline int8_t ek_finish_twice(int32_t sum, int32_t multiplier, int32_t offset,
@@ -115,13 +122,6 @@ static inline int8_t ek_finish_twice(int32_t sum, int32_t multiplier, int32_t of
   const int32_t high = ek_smmulr(sum, multiplier);
   const int32_t scaled = (((high + (high >> 31)) >> shift) + offset) >> 1;
   return (int8_t)(scaled < -128 ? -128 : scaled > 127 ? 127 : scaled);
-}
-
-/* The same with an offset that jumps for negative sums: two instructions more. */
-static inline int8_t ek_finish_signed(int32_t sum, int32_t multiplier, int32_t offset, int32_t jump,
-                                      int32_t shift) {
-  const int32_t moved = (int32_t)((uint32_t)offset + (uint32_t)(jump & (sum >> 31)));
-  return ek_finish_once(sum, multiplier, moved, shift);
 }
 
 #endif

@@ -133,7 +133,7 @@ def test_twins_are_bit_exact(
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
 def test_vectors_are_bit_exact_on_qemu(compiler: str, tmp_path: Path) -> None:
     """Every kernel with vectors, in its plain form and in that which rounds and clamps."""
-    b = GraphBuilder("vectors")
+    b, outputs = GraphBuilder("vectors"), list[str]()
     for quantization, relu in ((Q(0.03, -128), Activation.RELU), (Q(0.03, 4), Activation.NONE)):
         x = b.input(f"x{relu.value}", (1, 11, 9, 3), Q(0.02, 3))
         y = b.conv(x, 8, (3, 3), activation=relu, quantization=quantization)
@@ -144,8 +144,8 @@ def test_vectors_are_bit_exact_on_qemu(compiler: str, tmp_path: Path) -> None:
         y = b.add(ops.Add(), z, y, quantization=quantization)
         y = b.add(ops.MaxPool2D((2, 2), (1, 1), Padding.SAME), y)
         y = b.add(ops.AveragePool2D((6, 5), (1, 1), Padding.VALID), y)
-        y = b.dense(b.flatten(y), 6, quantization=Q(0.1, 1))
-        outputs = (*outputs, y) if relu is Activation.NONE else (y,)
+        y = b.fully_connected(b.flatten(y), 6, quantization=Q(0.1, 1))
+        outputs.append(y)
     graph = b.build(*outputs)
     made = firmware(tmp_path, "mps3_an547", graph, compiler)
     assert {name for name in made.program.kernel_names if name.endswith("_mve")} == {
