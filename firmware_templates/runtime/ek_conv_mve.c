@@ -210,23 +210,27 @@ typedef struct {
   "vldrw.32 " spare ", [sp, #32]\n\t" \
   "vmin.s8 " vector ", " vector ", " spare "\n\t"
 
-#define ASSEMBLY __attribute__((naked, noinline)) static void
+/* A function of assembly alone, which compilers do not see read its parameters. */
+#define IN_REGISTER __attribute__((unused))
+#define ASSEMBLY(name) \
+  __attribute__((naked, noinline)) static void name( \
+      IN_REGISTER const int8_t *windows, IN_REGISTER int32_t apart, IN_REGISTER int8_t *output, \
+      IN_REGISTER const ek_groups *groups)
 
-ASSEMBLY of_8_plain(const int8_t *windows, int32_t apart, int8_t *output, const ek_groups *groups) {
+ASSEMBLY(of_8_plain) {
   __asm(RESIDENT(WINDOW_OF_8, WEIGHTS_OF_8, "vmladav.s16", FIRST_PLAIN, SECOND_PLAIN, ""));
 }
 
-ASSEMBLY of_8(const int8_t *windows, int32_t apart, int8_t *output, const ek_groups *groups) {
+ASSEMBLY(of_8) {
   __asm(RESIDENT(WINDOW_OF_8, WEIGHTS_OF_8, "vmladav.s16", FIRST_AWAY, SECOND_AWAY,
                  CLAMP("q4", "q5")));
 }
 
-ASSEMBLY of_16_plain(const int8_t *windows, int32_t apart, int8_t *output,
-                     const ek_groups *groups) {
+ASSEMBLY(of_16_plain) {
   __asm(RESIDENT(WINDOW_OF_16, WEIGHTS_OF_16, "vmladav.s8", FIRST_PLAIN, SECOND_PLAIN, ""));
 }
 
-ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_groups *groups) {
+ASSEMBLY(of_16) {
   __asm(RESIDENT(WINDOW_OF_16, WEIGHTS_OF_16, "vmladav.s8", FIRST_AWAY, SECOND_AWAY,
                  CLAMP("q4", "q5")));
 }
@@ -260,7 +264,9 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   "ldr pc, [sp, #" entry "]\n\t" \
   ".p2align 2\n\t" \
   loop ":\n\t" \
-  STEP("vmladava.s8") STEP("vmladava.s8") STEP("vmladava.s8") STEP("vmladava.s8") \
+  ".rept 4\n\t" \
+  STEP("vmladava.s8") \
+  ".endr\n\t" \
   "cmp r1, r11\n\t" \
   "bne.w " loop "b\n\t" \
   ".p2align 2\n\t" \
@@ -347,12 +353,11 @@ ASSEMBLY of_16(const int8_t *windows, int32_t apart, int8_t *output, const ek_gr
   "vmax.s8 q6, q6, q0\n\t" \
   "vmin.s8 q6, q6, q1\n\t"
 
-ASSEMBLY longer_plain(const int8_t *windows, int32_t apart, int8_t *output,
-                      const ek_groups *groups) {
+ASSEMBLY(longer_plain) {
   __asm(STREAMED(PAIR_PLAIN, ""));
 }
 
-ASSEMBLY longer(const int8_t *windows, int32_t apart, int8_t *output, const ek_groups *groups) {
+ASSEMBLY(longer) {
   __asm(STREAMED(PAIR_AWAY, CLAMP_PAIR));
 }
 

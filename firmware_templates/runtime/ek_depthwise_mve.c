@@ -155,25 +155,26 @@ static void interleave(const int8_t *const rows[ROWS], int32_t first, int32_t co
   "vstrb.32 q5, [r5, q7]\n\t" \
   NEXT_TILE NEXT_CHANNEL LEAVE
 
-#define ASSEMBLY __attribute__((naked, noinline)) static void
+/* A function of assembly alone, which compilers do not see read its parameters. */
+#define IN_REGISTER __attribute__((unused))
+#define ASSEMBLY(name) \
+  __attribute__((naked, noinline)) static void name( \
+      IN_REGISTER const int8_t *squares, IN_REGISTER int8_t *output, IN_REGISTER const int8_t *weights, \
+      IN_REGISTER const ek_tiles *tiles)
 
-ASSEMBLY stride_1_plain(const int8_t *squares, int8_t *output, const int8_t *weights,
-                        const ek_tiles *tiles) {
+ASSEMBLY(stride_1_plain) {
   __asm(STRIDE_1(FINISH_PLAIN));
 }
 
-ASSEMBLY stride_1(const int8_t *squares, int8_t *output, const int8_t *weights,
-                  const ek_tiles *tiles) {
+ASSEMBLY(stride_1) {
   __asm(STRIDE_1(FINISH_AWAY));
 }
 
-ASSEMBLY stride_2_plain(const int8_t *squares, int8_t *output, const int8_t *weights,
-                        const ek_tiles *tiles) {
+ASSEMBLY(stride_2_plain) {
   __asm(STRIDE_2(FINISH_PLAIN));
 }
 
-ASSEMBLY stride_2(const int8_t *squares, int8_t *output, const int8_t *weights,
-                  const ek_tiles *tiles) {
+ASSEMBLY(stride_2) {
   __asm(STRIDE_2(FINISH_AWAY));
 }
 
