@@ -211,7 +211,7 @@ def test_signed_step_equals_two_roundings_at_every_reachable_sum(seed: int) -> N
     assert made is not None
     assert one_step(terms, weights) is None
     for c in range(4):
-        low, high = reachable(weights[c])
+        low, high = (int(end[c]) for end in reachable(weights))
         sums = np.arange(low, high + 1)
         scaled = ((sums + made.bias[c]) << MOST) * made.multiplier[c] >> 32
         offset = made.offset[c] + np.where(sums + made.bias[c] < 0, made.jump[c], 0)
