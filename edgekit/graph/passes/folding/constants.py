@@ -1,7 +1,7 @@
-"""Activations of one known value, whatever enters the network, become constants.
+"""Activations whose channels have one value each, whatever enters the network, become constants.
 
-Only where all their readers take constants: sums, products of two tensors, concatenations. (What
-else reads nothing but known values has a known value itself, and becomes a constant in its turn.)
+Only where sums or products with other activations read them, which broadcast: such a constant is as
+small as one pixel. What nobody reads after that goes too.
 """
 
 from __future__ import annotations
@@ -9,41 +9,47 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgekit.graph import ops
-from edgekit.graph.ir import Graph, Node
-from edgekit.graph.passes.folding.intervals import Bounds
-
-_TAKE_CONSTANTS = (ops.Add, ops.Sub, ops.Mul, ops.Concatenation)
+from edgekit.graph.ir import Graph, Node, Tensor
+from edgekit.graph.passes.folding.intervals import Bounds, Interval
 
 
 def with_constants(graph: Graph, bounds: Bounds) -> Graph:
-    """The graph without the nodes whose values are known; the graph itself if there are none."""
-    known: set[str] = set()
+    """The graph without nodes whose values are known; the graph itself if there are none."""
+    known: dict[str, Tensor] = {}
     live: list[Node] = []
     for node in reversed(graph.nodes):
-        if all(_may_be_constant(graph, name, bounds, live) for name in node.outputs):
-            known.update(node.outputs)
-        else:
+        read = [name for name in node.outputs if any(name in reader.inputs for reader in live)]
+        if any(name in graph.outputs for name in node.outputs) or not all(
+            _may_be_constant(graph, name, bounds, live) for name in read
+        ):
             live.append(node)
-    if not known:
+        else:
+            known.update({name: _pixel(graph.tensors[name], bounds[name]) for name in read})
+    if len(live) == len(graph.nodes):
         return graph
-    tensors = {
-        name: replace(tensor, data=bounds[name].low) if name in known else tensor
-        for name, tensor in graph.tensors.items()
-    }
-    return graph.with_nodes(tuple(reversed(live)), tensors)
+    return graph.with_nodes(tuple(reversed(live)), {**graph.tensors, **known})
 
 
 def _may_be_constant(graph: Graph, name: str, bounds: Bounds, live: list[Node]) -> bool:
-    """Whether a value is known, and all its readers that stay take constants."""
-    if not _is_known(name, bounds) or name in graph.outputs:
+    """Whether a value is known, and all who read it broadcast it over another activation."""
+    if name not in bounds or not bounds[name].channels()[0].all():
         return False
     return all(
-        isinstance(reader.op, _TAKE_CONSTANTS)
-        and any(not _is_known(other, bounds) for other in reader.inputs)
+        isinstance(reader.op, ops.Add | ops.Sub | ops.Mul)
+        and any(
+            other.shape == graph.tensors[reader.outputs[0]].shape and not _is_known(other, bounds)
+            for other in graph.inputs_of(reader)
+        )
         for reader in live
         if name in reader.inputs
     )
 
 
-def _is_known(name: str, bounds: Bounds) -> bool:
-    return name in bounds and bounds[name].is_fixed
+def _is_known(tensor: Tensor, bounds: Bounds) -> bool:
+    return tensor.name in bounds and bounds[tensor.name].is_fixed
+
+
+def _pixel(tensor: Tensor, interval: Interval) -> Tensor:
+    values = interval.channels()[1]
+    shape = (*(1 for _ in tensor.shape[:-1]), *tensor.shape[-1:])
+    return replace(tensor, shape=shape, data=values.reshape(shape))
