@@ -16,9 +16,11 @@ from edgekit.convert.tflite_writer import write
 from edgekit.errors import DoesNotFitError, InputError, OutputError, UnsupportedError, UsageError
 from edgekit.graph import ops
 from edgekit.graph.ir import DType, Graph
+from edgekit.lower.isa import Isa
 from edgekit.plan import boards
 from edgekit.plan.arena import build_for, plan_arena
 from edgekit.plan.offline import plan_for
+from edgekit.plan.striping import plan_program
 from edgekit.plan.tflm_memory import HOST
 
 
