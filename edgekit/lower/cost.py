@@ -72,4 +72,6 @@ def cheapest(graph: Graph, steps: Sequence[Step], isa: Isa) -> Step:
     """The step with the lowest estimate, which it gets; the first one if not all have one."""
     known = [replace(step, estimate=estimate(graph, step, isa)) for step in steps]
     counts = [step.estimate.instructions for step in known if step.estimate is not None]
-    return known[counts.index(min(counts))] if len(counts) == len(known) else known[0]
+    if len(counts) == len(known):
+        known = [known[i] for i in sorted(range(len(known)), key=counts.__getitem__)]
+    return replace(known[0], others=tuple(known[1:]))

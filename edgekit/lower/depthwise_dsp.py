@@ -82,26 +82,31 @@ def strips(op: DepthwiseConv2D, call: Call) -> Step | None:
     layer = _Layer.of(op, call)
     if layer is None or len(layer.weights) != x.shape[3]:
         return None
-    fields = geometry(rows, columns, x.shape)
-    kernel = Kernel(
-        name="ek_depthwise_3x3_dsp",
-        struct="ek_depthwise_3x3",
-        parameters={
-            **{key: fields[key] for key in fields if not key.startswith(("kernel_", "stride_"))},
-            "input_zero_point": layer.input_zero_point,
-            "rounds_twice": int(layer.rounds_twice),
-            "weights": Constant(
-                "weights",
-                _one_by_one(layer),
-                layout="each channel: requantization, bias, weights as pairs of halfwords",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=64 * (rows.count + 2),
-        overwrites=(0,) if x.shape == call.output.shape else (),
+    stored = Constant(
+        "weights",
+        _one_by_one(layer),
+        layout="each channel: requantization, bias, weights as pairs of halfwords",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        fields = geometry(rows, columns, x.shape)
+        unused = ("kernel_", "stride_")
+        return Kernel(
+            name="ek_depthwise_3x3_dsp",
+            struct="ek_depthwise_3x3",
+            parameters={
+                **{key: fields[key] for key in fields if not key.startswith(unused)},
+                "input_zero_point": layer.input_zero_point,
+                "rounds_twice": int(layer.rounds_twice),
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=64 * (rows.count + 2),
+            overwrites=(0,) if x.shape == call.output.shape else (),
+        )
+
+    return Step.by_rows(call.node, rows, of_rows, least_rows=2)
 
 
 def pixels(op: DepthwiseConv2D, call: Call) -> Step | None:
@@ -113,26 +118,30 @@ def pixels(op: DepthwiseConv2D, call: Call) -> Step | None:
     if layer is None:
         return None
     rows, columns = _axes(op, call)
-    kernel = Kernel(
-        name="ek_depthwise_dsp",
-        struct="ek_depthwise_packed",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            "multiplier": len(layer.weights) // x.shape[3],
-            "input_zero_point": layer.input_zero_point,
-            "rounds_twice": int(layer.rounds_twice),
-            "weights": Constant(
-                "weights",
-                _in_fours(layer, x.shape[3]),
-                alignment=8,
-                layout="four channels each: biases, weights as halfwords, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=rows.taps * columns.taps * x.shape[3],
+    stored = Constant(
+        "weights",
+        _in_fours(layer, x.shape[3]),
+        alignment=8,
+        layout="four channels each: biases, weights as halfwords, requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_depthwise_dsp",
+            struct="ek_depthwise_packed",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                "multiplier": len(layer.weights) // x.shape[3],
+                "input_zero_point": layer.input_zero_point,
+                "rounds_twice": int(layer.rounds_twice),
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=rows.taps * columns.taps * x.shape[3],
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def _strips_instructions(rows: Axis, columns: Axis) -> int:

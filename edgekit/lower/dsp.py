@@ -45,28 +45,32 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
     is_direct = (height, width, *op.stride, rows.before, columns.before, depth % 4) == (
         (1, 1, 1, 1, 0, 0, 0)
     )
-    kernel = Kernel(
-        name="ek_conv_dsp",
-        struct="ek_conv_packed",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            **dilation(rows, columns),
-            "output_channels": outputs,
-            "groups": groups,
-            "steps": steps,
-            "shift": 0 if isinstance(finish, SignedStep) else int(finish.shift[0]),
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights",
-                _stream(packed_bias(flat, finish), packed, finish, groups),
-                layout="pairs of channels: biases, packed weights, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=_PIXELS * steps * (8 if is_direct else 12),
+    stored = Constant(
+        "weights",
+        _stream(packed_bias(flat, finish), packed, finish, groups),
+        layout="pairs of channels: biases, packed weights, requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_conv_dsp",
+            struct="ek_conv_packed",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                **dilation(rows, columns),
+                "output_channels": outputs,
+                "groups": groups,
+                "steps": steps,
+                "shift": 0 if isinstance(finish, SignedStep) else int(finish.shift[0]),
+                "input_zero_point": terms.input_zero_point,
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=_PIXELS * steps * (8 if is_direct else 12),
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def _finish(terms: IntegerTerms, weights: Integers) -> OneStep | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,13 @@ from edgekit.graph.ops import Add, Mul, Op, Sub
 from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import EIGHT_BIT, Call
 from edgekit.graph.reference.elementwise import product_factor, sum_factors
+from edgekit.graph.reference.windows import Axis
 from edgekit.lower.program import Constant, Kernel, Step, Value
 from edgekit.lower.strides import broadcast, padded
 from edgekit.lower.unsigned import Rescale
 
 _SHIFT = 20  # of ek_add_once_s8
+_HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
 
 
 def add_or_sub(op: Add | Sub, call: Call) -> Step:
@@ -51,22 +54,25 @@ def _add_once(op: Add | Sub, call: Call) -> Step | None:
     ends = (*products, sums.min() + offset, sums.max() + offset)
     if least > most or min(ends) < INT32_MIN or max(ends) > INT32_MAX:
         return None
-    kernel = Kernel(
-        name="ek_add_once_s8",
-        struct="ek_add_once",
-        parameters={
-            "elements": call.output.elements,
-            "a_factor": first,
-            "b_factor": second,
-            "offset": offset,
-            "output_min": low,
-            "output_max": high,
-        },
-        operands=(a.name, b.name),
-        outputs=call.node.outputs,
-        overwrites=(0, 1),
-    )
-    return Step(call.node, (kernel,))
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_add_once_s8",
+            struct="ek_add_once",
+            parameters={
+                "elements": elements,
+                "a_factor": first,
+                "b_factor": second,
+                "offset": offset,
+                "output_min": low,
+                "output_max": high,
+            },
+            operands=(a.name, b.name),
+            outputs=call.node.outputs,
+            overwrites=(0, 1),
+        )
+
+    return by_elements(call, of_elements)
 
 
 def _add_broadcast(op: Add | Sub, call: Call) -> Step:
@@ -103,7 +109,6 @@ def _operands(call: Call) -> dict[str, Value]:
         raise call.refuse("has a C kernel for int8 only")
     shape = call.output.shape
     return {
-        "shape": padded(shape, 1),
         "a_strides": padded(broadcast(a.shape, shape), 0),
         "b_strides": padded(broadcast(b.shape, shape), 0),
         "a_zero_point": call.per_tensor(a)[1],
@@ -121,8 +126,35 @@ def _binary(call: Call, name: str, struct: str, parameters: dict[str, Value]) ->
     """An operand of the output's shape is read element by element as the output is written."""
     operands = tuple(map(_operand, call.inputs, "ab"))
     whole = tuple(i for i, x in enumerate(call.inputs) if x.elements == call.output.elements)
-    kernel = Kernel(name, struct, parameters, operands, call.node.outputs, overwrites=whole)
-    return Step(call.node, (kernel,))
+    shape = padded(call.output.shape, 1)
+
+    def of_shape(shape: tuple[int, ...]) -> Kernel:
+        fields = {**parameters, "shape": shape}
+        return Kernel(name, struct, fields, operands, call.node.outputs, overwrites=whole)
+
+    def of_rows(rows: Axis) -> Kernel:
+        return of_shape((*shape[:_HEIGHT], rows.count, *shape[_HEIGHT + 1 :]))
+
+    is_by_rows = all(_is_by_rows(x, call.output) for x in call.inputs)
+    return Step(call.node, (of_shape(shape),), of_rows=of_rows if is_by_rows else None)
+
+
+def _is_by_rows(operand: Tensor, output: Tensor) -> bool:
+    """Whether any row of an image reads the same row of an operand, or the same of it as others."""
+    if len(output.shape) != 4:
+        return False
+    is_row = operand.data is None and operand.shape == output.shape
+    return is_row or padded(operand.shape, 1)[_HEIGHT] == 1
+
+
+def by_elements(call: Call, of_elements: Callable[[int], Kernel]) -> Step:
+    """The step of a kernel that computes so many elements, one by one, wherever they lie."""
+    shape, elements = call.output.shape, call.output.elements
+
+    def of_rows(rows: Axis) -> Kernel:
+        return of_elements(elements // shape[1] * rows.count)
+
+    return Step(call.node, (of_elements(elements),), of_rows=of_rows if len(shape) == 4 else None)
 
 
 def _operand(tensor: Tensor, role: str) -> str | Constant:
@@ -145,13 +177,16 @@ def rescale(op: Rescale, call: Call) -> Step:
 
 
 def _table(call: Call, table: Array) -> Step:
-    x = call.inputs[0]
-    kernel = Kernel(
-        name="ek_lookup_8",
-        struct="ek_lookup",
-        parameters={"elements": x.elements, "table": Constant("table", table)},
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        overwrites=(0,),
-    )
-    return Step(call.node, (kernel,))
+    x, stored = call.inputs[0], Constant("table", table)
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_lookup_8",
+            struct="ek_lookup",
+            parameters={"elements": elements, "table": stored},
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            overwrites=(0,),
+        )
+
+    return by_elements(call, of_elements)

@@ -18,6 +18,7 @@ from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
+from edgekit.lower.elementwise import by_elements
 from edgekit.lower.linear_form import linear_form
 from edgekit.lower.program import Constant, Kernel, Step
 from edgekit.lower.top_byte import TopByte, top_byte
@@ -48,33 +49,37 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
         return None
     is_direct = is_pointwise and (depth == 8 or depth % _VECTOR == 0)
     window_bytes = depth if is_direct else -(-flat.shape[1] // _VECTOR) * _VECTOR
-    pixels = min(_GATHERED_BYTES // window_bytes, rows.count * columns.count)
-    gathered = 0 if is_direct else max(pixels // _PIXELS, 1) * _PIXELS
     stream = _pairs(_padded(flat, window_bytes), finish)
-    kernel = Kernel(
-        name="ek_conv_mve",
-        struct="ek_conv_vectors",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            "output_channels": outputs,
-            "window_bytes": window_bytes,
-            "is_direct": int(is_direct),
-            "gathered": gathered,
-            "input_zero_point": terms.input_zero_point,
-            **finish.fields,
-            "weights_bytes": stream.nbytes,
-            "weights": Constant(
-                "weights",
-                stream,
-                alignment=_VECTOR,
-                layout="pairs of channels: vectors of weights in turn, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=gathered * window_bytes,
+    stored = Constant(
+        "weights",
+        stream,
+        alignment=_VECTOR,
+        layout="pairs of channels: vectors of weights in turn, requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        pixels = min(_GATHERED_BYTES // window_bytes, rows.count * columns.count)
+        gathered = 0 if is_direct else max(pixels // _PIXELS, 1) * _PIXELS
+        return Kernel(
+            name="ek_conv_mve",
+            struct="ek_conv_vectors",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                "output_channels": outputs,
+                "window_bytes": window_bytes,
+                "is_direct": int(is_direct),
+                "gathered": gathered,
+                "input_zero_point": terms.input_zero_point,
+                **finish.fields,
+                "weights_bytes": stream.nbytes,
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=gathered * window_bytes,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows, -(-_PIXELS // columns.count))
 
 
 def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
@@ -101,32 +106,35 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
     outputs = -(-columns.count // wide) * wide  # with those of a tile that laps over the border
     last = (outputs - 1) * stride + (3 if stride == 1 else 4)
     strip_columns = max(columns.before + columns.size, last)
-    kernel = Kernel(
-        name="ek_depthwise_mve",
-        struct="ek_depthwise_vectors",
-        parameters={
-            "batches": x.shape[0],
-            "input_height": rows.size,
-            "input_width": columns.size,
-            "input_channels": channels,
-            "output_height": rows.count,
-            "output_width": columns.count,
-            "stride": stride,
-            "pad_top": rows.before,
-            "pad_left": columns.before,
-            "strip_columns": strip_columns,
-            "input_zero_point": terms.input_zero_point,
-            **finish.fields,
-            "weights": Constant(
-                "weights", _squares(flat), layout="zeros, then 4 columns of 4 a channel"
-            ),
-            "finish": Constant("finish", finish.rows, layout="4 words a channel"),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=(4 * strip_columns + columns.size) * channels,
-    )
-    return Step(call.node, (kernel,))
+    stored = Constant("weights", _squares(flat), layout="zeros, then 4 columns of 4 a channel")
+    finishing = Constant("finish", finish.rows, layout="4 words a channel")
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_depthwise_mve",
+            struct="ek_depthwise_vectors",
+            parameters={
+                "batches": x.shape[0],
+                "input_height": rows.size,
+                "input_width": columns.size,
+                "input_channels": channels,
+                "output_height": rows.count,
+                "output_width": columns.count,
+                "stride": stride,
+                "pad_top": rows.before,
+                "pad_left": columns.before,
+                "strip_columns": strip_columns,
+                "input_zero_point": terms.input_zero_point,
+                **finish.fields,
+                "weights": stored,
+                "finish": finishing,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=(4 * strip_columns + columns.size) * channels,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows, least_rows=2 if stride == 1 else 1)
 
 
 def fully_connected(op: FullyConnected, call: Call) -> Step | None:
@@ -154,21 +162,25 @@ def add_or_sub(op: Add | Sub, call: Call) -> Step | None:
     form = linear_form([every[:, None], every], outputs, ratios)
     if form is None:
         return None
-    kernel = Kernel(
-        name="ek_add_mve",
-        struct="ek_add_vectors",
-        parameters={
-            "elements": a.elements,
-            "a_factor": form.factors[0],
-            "b_factor": form.factors[1],
-            "offset": form.offset,
-            "shift": form.shift,
-        },
-        operands=(a.name, b.name),
-        outputs=call.node.outputs,
-        overwrites=(0, 1),
-    )
-    return Step(call.node, (kernel,))
+    (a_factor, b_factor), offset, shift = form.factors, form.offset, form.shift
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_add_mve",
+            struct="ek_add_vectors",
+            parameters={
+                "elements": elements,
+                "a_factor": a_factor,
+                "b_factor": b_factor,
+                "offset": offset,
+                "shift": shift,
+            },
+            operands=(a.name, b.name),
+            outputs=call.node.outputs,
+            overwrites=(0, 1),
+        )
+
+    return by_elements(call, of_elements)
 
 
 def _dense(call: Call, weights: Array, terms: IntegerTerms) -> Step | None:

@@ -10,7 +10,7 @@ from edgekit.graph.ops import AveragePool2D, MaxPool2D
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.windows import Axis
 from edgekit.lower.linear_form import LinearForm, linear_form
-from edgekit.lower.pooling import max_pool_2d as portable_max_pool_2d
+from edgekit.lower.pooling import pool
 from edgekit.lower.program import Kernel, Step
 from edgekit.lower.windows import geometry
 
@@ -34,11 +34,7 @@ def average_pool_2d(op: AveragePool2D, call: Call) -> Step | None:
 
 def max_pool_2d(op: MaxPool2D, call: Call) -> Step | None:
     """The step of a MaxPool2D: the portable one's parameters."""
-    (kernel,) = portable_max_pool_2d(op, call).kernels
-    fast = Kernel(
-        "ek_max_pool_mve", kernel.struct, kernel.parameters, kernel.operands, kernel.outputs
-    )
-    return Step(call.node, (fast,))
+    return pool(op, call, "ek_max_pool_mve")
 
 
 def _average(call: Call, rows: Axis, columns: Axis, outputs: Integers) -> Step | None:
@@ -51,21 +47,24 @@ def _average(call: Call, rows: Axis, columns: Axis, outputs: Integers) -> Step |
     if found is None:
         return None
     form, rounds_away = found
-    fields = geometry(rows, columns, x.shape)
-    kernel = Kernel(
-        name="ek_average_pool_mve",
-        struct="ek_pool_vectors",
-        parameters={
-            **{key: value for key, value in fields.items() if not key.startswith("pad_")},
-            "rounds_away": int(rounds_away),
-            "factor": form.factors[0],
-            "offset": form.offset,
-            "shift": form.shift,
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-    )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        fields = geometry(rows, columns, x.shape)
+        return Kernel(
+            name="ek_average_pool_mve",
+            struct="ek_pool_vectors",
+            parameters={
+                **{key: value for key, value in fields.items() if not key.startswith("pad_")},
+                "rounds_away": int(rounds_away),
+                "factor": form.factors[0],
+                "offset": form.offset,
+                "shift": form.shift,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def _form(sums: Integers, outputs: Integers, ratio: float) -> tuple[LinearForm, bool] | None:

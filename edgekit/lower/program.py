@@ -7,10 +7,11 @@ a test can look at them. A kernel's struct and meaning stand in `firmware_templa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from edgekit.graph.ir import Array, Graph, Node
+from edgekit.graph.reference.windows import Axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,9 @@ class Kernel:
         return tuple(value for value in values if isinstance(value, Constant))
 
 
+OfRows = Callable[[Axis], Kernel]
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a step will take of the processor, before any compiler was there.
@@ -88,11 +92,24 @@ class Step:
         kernels: mostly one; several where a node is done in parts, none where nothing is to be
             done: the output is the first activation's bytes (a view).
         estimate: what they take; None if that was never measured.
+        of_rows: windows along the rows of an image -> the one kernel for them: the same function
+            with the same constants, parameters and scratch as they must be for so many rows. None
+            if it computes everything or nothing.
+        least_rows: of the output, for which `of_rows` holds.
+        others: ways to compute the node that were not chosen, the cheapest first.
     """
 
     node: Node
     kernels: tuple[Kernel, ...]
     estimate: Estimate | None = None
+    of_rows: OfRows | None = None
+    least_rows: int = 1
+    others: tuple[Step, ...] = ()
+
+    @staticmethod
+    def by_rows(node: Node, rows: Axis, of_rows: OfRows, least_rows: int = 1) -> Step:
+        """The step of one kernel, for all rows of an image and for any others."""
+        return Step(node, (of_rows(rows),), of_rows=of_rows, least_rows=least_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,6 +275,14 @@ class Program:
         for part in self.parts():
             for loop in part:
                 yield from loop.unrolled()
+
+    def kernels_of(self, index: int) -> tuple[Kernel, ...]:
+        """What is called for a step, at once or in stripes."""
+        for one in self.stripes:
+            if one.first <= index <= one.last:
+                calls = [call for loop in one.loops for call in loop.calls if call.step == index]
+                return tuple({id(call.kernel): call.kernel for call in calls}.values())
+        return self.steps[index].kernels
 
     def is_in_stripes(self, index: int) -> bool:
         """Whether a step is computed together with others."""

@@ -3,20 +3,23 @@
 A program and a run of its steps enter; the calls leave that compute them stripe by stripe. Of each
 tensor in between only lines are kept: the rows that a later stripe still reads, moved to the start
 of their buffer, and behind them the new ones. So a kernel sees consecutive rows and no row is
-computed twice. A call on a stripe is the layer's kernel with other heights: its weights and all
-else stay the same objects. Source of the idea: Alwani et al. 2016, "Fused-layer CNN accelerators";
-Lin et al. 2021, arXiv:2110.15352 (patches, with rows computed twice).
+computed twice. The kernel of a stripe is made by the layer's lowering for so many rows: the same
+function, the same constants, with the parameters and the scratch that these rows take. If it does
+not hold for so few of them, the next way to compute the node does, in all stripes of the layer.
+
+Source of the idea: Alwani et al. 2016, "Fused-layer CNN accelerators"; Lin et al. 2021,
+arXiv:2110.15352 (patches, with rows computed twice).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
-from edgekit.graph.ir import Graph
-from edgekit.graph.ops import AveragePool2D, Conv2D, DepthwiseConv2D, MaxPool2D
+from edgekit.graph.ir import Graph, Node, Tensor
+from edgekit.graph.ops import AveragePool2D, Conv2D, DepthwiseConv2D, MaxPool2D, Padding
 from edgekit.graph.reference.windows import Axis
 from edgekit.lower.program import (
     Call,
@@ -27,11 +30,9 @@ from edgekit.lower.program import (
     Step,
     Stripes,
     Trail,
-    Value,
 )
 
-_GEOMETRY = {"batches", "input_height", "output_height", "pad_top"}
-_HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
+_WINDOWS = (Conv2D, DepthwiseConv2D, AveragePool2D, MaxPool2D)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Reading:
     before: int = 0
     reach: int = 1
 
+    @staticmethod
+    def of(tensor: Tensor, rows: Axis) -> Reading:
+        """Of a tensor under windows."""
+        reach = (rows.taps - 1) * rows.dilation + 1
+        row_bytes = tensor.size_bytes // rows.size
+        return Reading(tensor.name, rows.size, row_bytes, rows.stride, rows.before, reach)
+
     def begin(self, row: int) -> int:
         """The first row that the output's rows from `row` on read; negative is padding."""
         return row * self.stride - self.before
@@ -56,55 +64,81 @@ class Reading:
         return min(self.height, self.begin(rows - 1) + self.reach)
 
 
+@dataclass(frozen=True)
+class Band:
+    """Some rows of a layer: of its input, of its output, and of the padding above them."""
+
+    inputs: int
+    outputs: int
+    above: int
+
+
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A step that can be computed in stripes.
+    """A node that can be computed in stripes.
 
     Attributes:
+        ways: to compute it by rows, that of the whole layer first if it is one; one of them holds
+            for any rows.
+        rows: the windows along the rows; of element-wise nodes each is a row.
         readings: of the activations that are read row by row; others are read as a whole.
         height, row_bytes: of its output.
-        of_rows: (input rows, output rows, rows of padding above) -> the kernel's parameters.
     """
 
     index: int
-    step: Step
+    ways: tuple[Step, ...]
+    rows: Axis
     readings: tuple[Reading, ...]
     height: int
     row_bytes: int
-    of_rows: Callable[[int, int, int], dict[str, Value]]
+    _kernels: dict[tuple[int, Band], Kernel] = field(default_factory=dict)
 
     @property
-    def kernel(self) -> Kernel:
-        """Of the whole layer."""
-        return self.step.kernels[0]
+    def node(self) -> Node:
+        """What it computes."""
+        return self.ways[0].node
 
     @property
     def output(self) -> str:
         """The tensor that it makes."""
-        return self.step.node.outputs[0]
+        return self.node.outputs[0]
+
+    def kernel(self, way: Step, band: Band) -> Kernel:
+        """Of one of the ways, for some rows; always the same for the same."""
+        key = (self.ways.index(way), band)
+        if key not in self._kernels:
+            assert way.of_rows is not None
+            rows = self.rows.part(band.inputs, band.outputs, band.above)
+            self._kernels[key] = way.of_rows(rows)
+        return self._kernels[key]
 
 
 def layer(program: Program, index: int) -> Layer | None:
-    """A step as a layer of stripes; None if its kernel computes everything or nothing."""
+    """A step as a layer of stripes; None if its node computes everything or nothing."""
     step, tensors = program.steps[index], program.graph.tensors
-    if len(step.kernels) != 1 or len(step.node.outputs) != 1:
-        return None
-    kernel, output = step.kernels[0], tensors[step.node.outputs[0]]
+    output = tensors[step.node.outputs[0]]
     if len(output.shape) != 4 or output.shape[0] != 1:
         return None
-    for kind in (_windows, _table, _binary):
-        if found := kind(program.graph, step, kernel):
-            readings, of_rows = found
-            row_bytes = output.size_bytes // output.shape[1]
-            return Layer(index, step, readings, output.shape[1], row_bytes, of_rows)
-    return None
+    ways = tuple(way for way in (step, *step.others) if way.of_rows is not None)
+    if not any(way.least_rows == 1 for way in ways):
+        return None
+    rows = _windows(program.graph, step.node)
+    readings = tuple(
+        Reading.of(tensors[name], rows)
+        for name in dict.fromkeys(program.activations(step.node))
+        if isinstance(step.node.op, _WINDOWS) or tensors[name].shape == output.shape
+    )
+    if not readings:
+        return None
+    row_bytes = output.size_bytes // rows.count
+    return Layer(index, ways, rows, readings, rows.count, row_bytes)
 
 
 def are_closed(graph: Graph, layers: Sequence[Layer]) -> bool:
     """Whether only they read, and by rows, what all but the last of them make."""
     for one in layers[:-1]:
         readers = [
-            other.step.node
+            other.node
             for other in layers
             if any(reading.name == one.output for reading in other.readings)
         ]
@@ -115,64 +149,17 @@ def are_closed(graph: Graph, layers: Sequence[Layer]) -> bool:
     return True
 
 
-_Found = tuple[tuple[Reading, ...], Callable[[int, int, int], dict[str, Value]]]
-
-
-def _windows(graph: Graph, step: Step, kernel: Kernel) -> _Found | None:
-    op, x = step.node.op, graph.tensors[step.node.inputs[0]]
-    if not kernel.parameters.keys() >= _GEOMETRY:
-        return None
+def _windows(graph: Graph, node: Node) -> Axis:
+    op, height = node.op, graph.tensors[node.outputs[0]].shape[1]
     match op:
         case Conv2D() | DepthwiseConv2D():
-            taps, dilation = graph.tensors[step.node.inputs[1]].shape[1], op.dilation[0]
+            taps, dilation = graph.tensors[node.inputs[1]].shape[1], op.dilation[0]
         case AveragePool2D() | MaxPool2D():
             taps, dilation = op.filter[0], 1
         case _:
-            return None
-    rows = Axis.of(x.shape[1], taps, op.stride[0], dilation, op.padding)
-    reach = (taps - 1) * dilation + 1
-    row_bytes = x.size_bytes // rows.size
-
-    def of_rows(inputs: int, outputs: int, above: int) -> dict[str, Value]:
-        heights = {"input_height": inputs, "output_height": outputs, "pad_top": above}
-        return {**kernel.parameters, **heights}
-
-    return (Reading(x.name, rows.size, row_bytes, rows.stride, rows.before, reach),), of_rows
-
-
-def _table(graph: Graph, step: Step, kernel: Kernel) -> _Found | None:
-    if kernel.name != "ek_lookup_8":
-        return None
-    x = graph.tensors[step.node.inputs[0]]
-    height = x.shape[1]
-
-    def of_rows(inputs: int, outputs: int, above: int) -> dict[str, Value]:
-        return {**kernel.parameters, "elements": outputs * (x.elements // height)}
-
-    return (Reading(x.name, height, x.size_bytes // height),), of_rows
-
-
-def _binary(graph: Graph, step: Step, kernel: Kernel) -> _Found | None:
-    if not {"shape", "a_strides", "b_strides"} <= kernel.parameters.keys():
-        return None
-    output, readings = graph.tensors[step.node.outputs[0]], []
-    for operand, strides in zip(kernel.operands, ("a_strides", "b_strides"), strict=True):
-        steps = kernel.parameters[strides]
-        assert isinstance(steps, tuple)
-        if steps[_HEIGHT] and isinstance(operand, str):
-            if graph.tensors[operand].shape != output.shape:
-                return None
-            height = output.shape[1]
-            readings.append(Reading(operand, height, output.size_bytes // height))
-        elif steps[_HEIGHT]:
-            return None
-    shape = kernel.parameters["shape"]
-    assert isinstance(shape, tuple)
-
-    def of_rows(inputs: int, outputs: int, above: int) -> dict[str, Value]:
-        return {**kernel.parameters, "shape": (*shape[:_HEIGHT], outputs, *shape[_HEIGHT + 1 :])}
-
-    return (tuple(readings), of_rows) if readings else None
+            return Axis.of(height, 1, 1, 1, Padding.VALID)
+    size = graph.tensors[node.inputs[0]].shape[1]
+    return Axis.of(size, taps, op.stride[0], dilation, op.padding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +206,37 @@ class Rows:
                 after[-1] = one.height  # the rows that nobody reads, too
             ends[position] = [0, *after]
         return ends
+
+    @cached_property
+    def bands(self) -> list[list[Band | None]]:
+        """What each layer computes in each stripe; None if that is nothing."""
+        return [
+            [self._band(one, *ends) if ends[1] > ends[0] else None for ends in pairwise(made)]
+            for one, made in zip(self.layers, self.made, strict=True)
+        ]
+
+    @cached_property
+    def ways(self) -> list[Step]:
+        """How each layer is computed: the first way that holds for all its bands."""
+        return [
+            next(way for way in one.ways if way.least_rows <= min(b.outputs for b in bands if b))
+            for one, bands in zip(self.layers, self.bands, strict=True)
+        ]
+
+    def kernel(self, position: int, band: Band) -> Kernel:
+        """What computes some rows of a layer."""
+        return self.layers[position].kernel(self.ways[position], band)
+
+    def scratch_bytes(self, position: int) -> int:
+        """The most that a layer needs in any stripe."""
+        bands = {band for band in self.bands[position] if band}
+        return max(self.kernel(position, band).scratch_bytes or 0 for band in bands)
+
+    @staticmethod
+    def _band(one: Layer, begin: int, end: int) -> Band:
+        reading = one.readings[0]
+        first = reading.begin(begin)
+        return Band(reading.end(end) - max(0, first), end - begin, max(0, -first))
 
     @cached_property
     def held(self) -> dict[str, list[int]]:
@@ -276,7 +294,11 @@ def in_stripes(program: Program, parts: Sequence[Rows]) -> Program:
         parts: in order; no step in two of them.
     """
     stripes = tuple(_Schedule(program, rows).stripes() for rows in parts)
-    return replace(program, stripes=stripes)
+    steps = list(program.steps)
+    for rows in parts:
+        for one, way in zip(rows.layers, rows.ways, strict=True):
+            steps[one.index] = way
+    return replace(program, steps=tuple(steps), stripes=stripes)
 
 
 def trail_of(program: Program, rows: Rows, lives: dict[str, int]) -> Trail | None:
@@ -300,12 +322,12 @@ def trail_of(program: Program, rows: Rows, lives: dict[str, int]) -> Trail | Non
 
 
 class _Schedule:
-    """Attributes: `_kernels`, one for each layer and heights."""
+    """Attributes: `_copies`, one for each layer, rows and distance that move."""
 
     def __init__(self, program: Program, rows: Rows) -> None:
         self._program = program
         self._rows = rows
-        self._kernels: dict[tuple[int, ...], Kernel] = {}
+        self._copies: dict[tuple[int, ...], Kernel] = {}
         self._moves = {(s, position): rows for s, position, rows in rows.moves()}
 
     def stripes(self) -> Stripes:
@@ -325,39 +347,29 @@ class _Schedule:
         )
 
     def _stripe(self, s: int) -> Iterator[Call]:
-        for position, one in enumerate(self._rows.layers):
+        for position, bands in enumerate(self._rows.bands):
             if (s, position) in self._moves:
                 yield self._move(s, position, self._moves[s, position])
-            made = self._rows.made[position]
-            if made[s + 1] > made[s]:
-                yield self._call(s, position, one)
+            if band := bands[s]:
+                yield self._call(s, position, band)
 
-    def _call(self, s: int, position: int, one: Layer) -> Call:
-        begin, end = self._rows.made[position][s : s + 2]
+    def _call(self, s: int, position: int, band: Band) -> Call:
+        one, begin = self._rows.layers[position], self._rows.made[position][s]
         by_name = {reading.name: reading for reading in one.readings}
-        first = one.readings[0]
-        inputs = first.end(end) - max(0, first.begin(begin))
-        kernel = self._kernel(position, inputs, end - begin, max(0, -first.begin(begin)))
+        kernel = self._rows.kernel(position, band)
         offsets = []
         for operand in kernel.operands:
             reading = by_name.get(operand) if isinstance(operand, str) else None
             row = max(0, reading.begin(begin)) if reading else 0
             offsets.append(self._offset(reading.name, s, row, reading.row_bytes) if reading else 0)
         offsets.append(self._offset(one.output, s, begin, one.row_bytes))
-        made_bytes = (end - begin) * one.row_bytes
+        made_bytes = band.outputs * one.row_bytes
         return Call(one.index, kernel, tuple(offsets), begin * one.row_bytes, made_bytes)
 
     def _offset(self, name: str, s: int, row: int, row_bytes: int) -> int:
         """Where a row lies: in its lines, or in the whole tensor."""
         first = self._rows.held[name][s] if name in self._rows.lines else 0
         return (row - first) * row_bytes
-
-    def _kernel(self, position: int, inputs: int, outputs: int, above: int) -> Kernel:
-        one, key = self._rows.layers[position], (position, inputs, outputs, above)
-        if key not in self._kernels:
-            parameters = one.of_rows(inputs, outputs, above)
-            self._kernels[key] = replace(one.kernel, parameters=parameters)
-        return self._kernels[key]
 
     def _move(self, s: int, position: int, rows: int) -> Call:
         """The rows that are still needed, to the start of their buffer."""
@@ -367,8 +379,8 @@ class _Schedule:
         # Rows that would overlap themselves move one by one, the first one first.
         parts, size = (1, rows) if rows <= by else (rows, 1)
         key = (position, rows, by)
-        if key not in self._kernels:
-            self._kernels[key] = Kernel(
+        if key not in self._copies:
+            self._copies[key] = Kernel(
                 "ek_copy_rows",
                 "ek_copy",
                 {
@@ -382,7 +394,7 @@ class _Schedule:
                 (one.output,),
                 (one.output,),
             )
-        return Call(one.index, self._kernels[key], (0, 0))
+        return Call(one.index, self._copies[key], (0, 0))
 
 
 def _loops(stripes: Sequence[tuple[Call, ...]]) -> Iterator[Loop]:

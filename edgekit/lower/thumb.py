@@ -46,28 +46,31 @@ def conv_2d(op: Conv2D, call: Call) -> Step | None:
         return None
     runs = [_runs(channel) for channel in flat]
     taps = flat.shape[1]
-    kernel = Kernel(
-        name="ek_conv_pairs",
-        struct="ek_paired_conv",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            "output_channels": outputs,
-            "taps": taps,
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights", _stream(flat, runs), layout="channels of runs: code, weights; 0"
-            ),
-            "constants": Constant(
-                "constants",
-                _constants(finish, np.array([len(lengths) for lengths in runs])),
-                layout="channels: two starts, eight of requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=2 * _PIXELS * taps + depth,
+    stored = Constant("weights", _stream(flat, runs), layout="channels of runs: code, weights; 0")
+    constants = Constant(
+        "constants",
+        _constants(finish, np.array([len(lengths) for lengths in runs])),
+        layout="channels: two starts, eight of requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_conv_pairs",
+            struct="ek_paired_conv",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                "output_channels": outputs,
+                "taps": taps,
+                "input_zero_point": terms.input_zero_point,
+                "weights": stored,
+                "constants": constants,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=2 * _PIXELS * taps + depth,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows, -(-_PIXELS // columns.count))
 
 
 def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
@@ -87,35 +90,39 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
     finish = two_products(terms, flat)
     if finish is None:
         return None
-    fields = geometry(rows, columns, x.shape)
     row_bytes = 4 * ((columns.count - 1) * columns.stride + 3)
     fitting = (_PLANE_BYTES // row_bytes - 3) // rows.stride + 1
-    strip = min(max(fitting, 1), rows.count)
 
     def plane_bytes(count: int) -> int:
         return row_bytes * ((count - 1) * rows.stride + 3)
 
-    kernel = Kernel(
-        name="ek_depthwise_planes",
-        struct="ek_planar_depthwise",
-        parameters={
-            **{key: value for key, value in fields.items() if not key.startswith("kernel_")},
-            "strip_height": strip,
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights",
-                _channel_words(flat, finish),
-                layout="channels: bias, weights, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=plane_bytes(strip),
-        in_place_scratch_bytes=plane_bytes(rows.count)
-        if x.shape == call.output.shape and x.shape[0] == 1
-        else None,
+    stored = Constant(
+        "weights",
+        _channel_words(flat, finish),
+        layout="channels: bias, weights, requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        fields = geometry(rows, columns, x.shape)
+        strip = min(max(fitting, 1), rows.count)
+        return Kernel(
+            name="ek_depthwise_planes",
+            struct="ek_planar_depthwise",
+            parameters={
+                **{key: value for key, value in fields.items() if not key.startswith("kernel_")},
+                "strip_height": strip,
+                "input_zero_point": terms.input_zero_point,
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=plane_bytes(strip),
+            in_place_scratch_bytes=plane_bytes(rows.count)
+            if x.shape == call.output.shape and x.shape[0] == 1
+            else None,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def _runs(weights: Integers) -> list[int]:

@@ -146,7 +146,8 @@ class _Steps:
 
     def sharing(self) -> Sharing:
         for index, step in enumerate(self._program.steps):
-            scratch_bytes = max((kernel.scratch_bytes or 0 for kernel in step.kernels), default=0)
+            kernels = self._program.kernels_of(index)
+            scratch_bytes = max((kernel.scratch_bytes or 0 for kernel in kernels), default=0)
             if self._program.is_in_stripes(index):
                 pass
             elif not step.kernels:

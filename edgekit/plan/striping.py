@@ -243,20 +243,23 @@ class _Stretches:
 
     def _passing_bytes(self, rows: Rows, step: int) -> int:
         """The scratch of a step, and the lines that are there for it alone."""
-        scratch = self._sharing.scratch.get(step - 1)
+        scratch = align(rows.scratch_bytes(step - 1 - rows.layers[0].index), ALIGNMENT)
         lines = (
             align(line.size_bytes, ALIGNMENT)
             for name, line in rows.lines.items()
             if not line.are_kept and self._buffers[name].first <= step <= self._buffers[name].last
         )
-        return sum(lines) + (scratch.size_bytes if scratch else 0)
+        return sum(lines) + scratch
 
 
 def _extra_instructions(rows: Rows) -> int:
-    calls, moved_bytes = -len(rows.layers), 0
+    calls, moved_bytes, slower = -len(rows.layers), 0, 0
+    for one, way in zip(rows.layers, rows.ways, strict=True):
+        if way is not one.ways[0] and way.estimate and one.ways[0].estimate:
+            slower += way.estimate.instructions - one.ways[0].estimate.instructions
     for made in rows.made:
         calls += sum(after > before for before, after in itertools.pairwise(made))
     for _, position, moving in rows.moves():
         calls += 1
         moved_bytes += moving * rows.layers[position].row_bytes
-    return int(calls * _CALL_INSTRUCTIONS + moved_bytes * _INSTRUCTIONS_A_BYTE)
+    return int(slower + calls * _CALL_INSTRUCTIONS + moved_bytes * _INSTRUCTIONS_A_BYTE)

@@ -1,6 +1,6 @@
 """Layers in stripes of rows: the bits of the whole layers, by the same kernels."""
 
-from dataclasses import replace
+import operator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from edgekit.graph.ops import Padding
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.lower.program import Constant, Kernel, Program
-from edgekit.lower.stripes import Rows, in_stripes, layer
+from edgekit.lower.stripes import Band, Rows, in_stripes, layer
+from edgekit.plan.static_memory import plan_memory
 
 VALID = {"padding": Padding.VALID}
 
@@ -66,14 +67,34 @@ def plain(kernel: Kernel) -> dict[str, object]:
     ],
 )
 def test_a_stripe_is_the_layer_of_a_lower_image(kind: str, isa: Isa) -> None:
-    """Nothing but what `of_rows` replaces depends on the height, whichever kernel is chosen."""
-    whole, low = lower(one_layer(kind, 23), isa), lower(one_layer(kind, 9), isa)
-    tall, small = layer(whole, 0), layer(low, 0)
+    """Parameters, constants and scratch are those of a lowering for so many rows."""
+    tall, small = (layer(lower(one_layer(kind, height), isa), 0) for height in (23, 9))
     assert tall is not None and small is not None
-    made = replace(tall.kernel, parameters=tall.of_rows(9, small.height, 0))
-    assert plain(made) == plain(small.kernel)
-    assert tall.kernel.scratch_bytes == small.kernel.scratch_bytes
-    assert tall.kernel.name == small.kernel.name
+    smalls = {way.kernels[0].name: way.kernels[0] for way in small.ways}
+    assert {way.kernels[0].name for way in tall.ways} == set(smalls)
+    for way in tall.ways:
+        made, expected = tall.kernel(way, Band(9, small.height, 0)), smalls[way.kernels[0].name]
+        assert plain(made) == plain(expected)
+        assert made.scratch_bytes == expected.scratch_bytes
+        assert all(map(operator.is_, made.constants, way.kernels[0].constants))
+
+
+@pytest.mark.parametrize("isa", Isa)
+def test_a_kernel_that_needs_more_rows_gives_way_in_all_stripes(isa: Isa) -> None:
+    """A 3x3 depthwise layer in stripes of one row: ek_depthwise_3x3_dsp makes two at least."""
+    program = lower(one_layer("depthwise", 23), isa)
+    one = layer(program, 0)
+    assert one is not None
+    for height in (1, 2, 4, 7):
+        rows = Rows((one,), height)
+        least = min(height, one.height % height or height)
+        striped_program = in_stripes(program, [rows])
+        names = {call.kernel.name for call in striped_program.calls()}
+        assert names == {striped_program.steps[0].kernels[0].name}
+        assert rows.ways[0].least_rows <= least
+        assert rows.ways[0] is next(way for way in one.ways if way.least_rows <= least)
+        scratch = [call.kernel.scratch_bytes or 0 for call in striped_program.calls()]
+        assert plan_memory(striped_program).scratch_bytes.get(0, 0) >= max(scratch)
 
 
 @needs_compiler
