@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekit.graph.fixedpoint import activation_range, quantize_multiplier
+from edgekit.graph.fixedpoint import INT32_MAX, INT32_MIN, activation_range, quantize_multiplier
 from edgekit.graph.ir import Array, DType, Tensor
 from edgekit.graph.ops import Add, Mul, Op, Sub
 from edgekit.graph.reference import evaluate
@@ -19,10 +19,63 @@ from edgekit.lower.strides import broadcast, padded
 from edgekit.lower.unsigned import Rescale
 
 _HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
+_SHIFT = 20  # of ek_add_once_s8
 
 
 def add_or_sub(op: Add | Sub, call: Call) -> Step:
     """The step of an Add or a Sub."""
+    return _add_once(op, call) or _add_broadcast(op, call)
+
+
+def _add_once(op: Add | Sub, call: Call) -> Step | None:
+    """Operands of one shape, where one rounding gives what three give for every pair of values.
+
+    (a * a_factor + b * b_factor + offset) >> 20 needs no zero points: they are in the offset. Each
+    pair bounds the offset from below and from above, and one within all bounds is the proof.
+    """
+    a, b = call.inputs
+    if a.data is not None or b.data is not None or a.shape != b.shape:
+        return None
+    if any(tensor.dtype is not DType.INT8 for tensor in (a, b, call.output)):
+        return None
+    scale, zero_point = call.per_tensor(call.output)
+    low, high = activation_range(op.activation, scale, zero_point, call.output_type)
+    first, second = (round(call.per_tensor(x)[0] / scale * (1 << _SHIFT)) for x in (a, b))
+    second = -second if isinstance(op, Sub) else second
+    every = np.arange(-128, 128, dtype=np.int8)
+    x, y = np.repeat(every, len(every)), np.tile(every, len(every))
+    (output,) = evaluate(replace(call, values=(x, y)))
+    expected = output.astype(np.int64)
+    sums = first * x.astype(np.int64) + second * y.astype(np.int64)
+    least = max(((expected << _SHIFT) - sums)[expected > low], default=INT32_MIN)
+    most = min((((expected + 1) << _SHIFT) - 1 - sums)[expected < high], default=INT32_MAX)
+    offset = int(np.clip((least + most) >> 1, INT32_MIN, INT32_MAX))
+    products = (-128 * first, 128 * first, -128 * second, 128 * second)
+    ends = (*products, sums.min() + offset, sums.max() + offset)
+    if least > most or min(ends) < INT32_MIN or max(ends) > INT32_MAX:
+        return None
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_add_once_s8",
+            struct="ek_add_once",
+            parameters={
+                "elements": elements,
+                "a_factor": first,
+                "b_factor": second,
+                "offset": offset,
+                "output_min": low,
+                "output_max": high,
+            },
+            operands=(a.name, b.name),
+            outputs=call.node.outputs,
+            overwrites=(0, 1),
+        )
+
+    return by_elements(call, of_elements)
+
+
+def _add_broadcast(op: Add | Sub, call: Call) -> Step:
     first, second, last = map(quantize_multiplier, sum_factors(op, call))
     parameters: dict[str, Value] = {
         **_operands(call),

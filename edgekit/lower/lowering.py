@@ -16,7 +16,7 @@ from edgekit.errors import UnsupportedError
 from edgekit.graph import ops
 from edgekit.graph.ir import Graph, Node
 from edgekit.graph.reference.call import Call
-from edgekit.lower import dense_dsp, depthwise_dsp, dsp, mve, mve_pooling, thumb
+from edgekit.lower import dense_dsp, depthwise_dsp, dsp, mve, mve_pooling, pooling_dsp, thumb
 from edgekit.lower.cost import cheapest
 from edgekit.lower.elementwise import add_or_sub, lookup, mul, rescale
 from edgekit.lower.isa import Isa
@@ -75,6 +75,10 @@ FAST_LOWERINGS: Mapping[Isa, Mapping[type[ops.Op], tuple[FastLowering, ...]]] = 
         ops.Conv2D: (dsp.conv_2d,),
         ops.DepthwiseConv2D: (depthwise_dsp.strips, depthwise_dsp.pixels),
         ops.FullyConnected: (dense_dsp.fully_connected,),
+        ops.AveragePool2D: (pooling_dsp.average_pool_2d,),
+        UnsignedAveragePool2D: (pooling_dsp.average_pool_2d,),
+        ops.MaxPool2D: (pooling_dsp.max_pool_2d,),
+        ops.Mean: (pooling_dsp.mean,),
     },
     Isa.MVE: {
         ops.Conv2D: (mve.conv_2d,),

@@ -30,6 +30,32 @@ static inline uint32_t ek_sxtb16_odd(uint32_t x) {
   return result;
 }
 
+/* Halfwords: sum + bytes 0 and 2 of x; sum + bytes 1 and 3. */
+static inline uint32_t ek_sxtab16(uint32_t sum, uint32_t x) {
+  uint32_t result;
+  __asm("sxtab16 %0, %1, %2" : "=r"(result) : "r"(sum), "r"(x));
+  return result;
+}
+
+static inline uint32_t ek_sxtab16_odd(uint32_t sum, uint32_t x) {
+  uint32_t result;
+  __asm("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(sum), "r"(x));
+  return result;
+}
+
+/* The larger of each pair of signed bytes; the smaller. */
+static inline uint32_t ek_max_bytes(uint32_t a, uint32_t b) {
+  uint32_t result;
+  __asm("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+  return result;
+}
+
+static inline uint32_t ek_min_bytes(uint32_t a, uint32_t b) {
+  uint32_t result;
+  __asm("ssub8 %0, %1, %2\n\tsel %0, %2, %1" : "=&r"(result) : "r"(a), "r"(b) : "cc");
+  return result;
+}
+
 /* The low halfwords of a and b, a's below; the high ones. */
 static inline uint32_t ek_low_halves(uint32_t a, uint32_t b) {
   uint32_t result;
@@ -71,6 +97,24 @@ static inline uint32_t ek_sxtb16(uint32_t x) {
 }
 
 static inline uint32_t ek_sxtb16_odd(uint32_t x) { return ek_sxtb16(x >> 8); }
+
+static inline uint32_t ek_sxtab16(uint32_t sum, uint32_t x) {
+  const uint32_t spread = ek_sxtb16(x);
+  return ((sum + spread) & 0xFFFFu) | (((sum >> 16) + (spread >> 16)) << 16);
+}
+
+static inline uint32_t ek_sxtab16_odd(uint32_t sum, uint32_t x) { return ek_sxtab16(sum, x >> 8); }
+
+static inline uint32_t ek_max_bytes(uint32_t a, uint32_t b) {
+  uint32_t result = 0;
+  for (int32_t i = 0; i < 32; i += 8) {
+    const uint32_t larger = (int8_t)(a >> i) >= (int8_t)(b >> i) ? a : b;
+    result |= larger & (0xFFu << i);
+  }
+  return result;
+}
+
+static inline uint32_t ek_min_bytes(uint32_t a, uint32_t b) { return ~ek_max_bytes(~a, ~b); }
 
 static inline uint32_t ek_low_halves(uint32_t a, uint32_t b) { return (a & 0xFFFFu) | b << 16; }
 

@@ -14,7 +14,7 @@ from edgekit.lower.lowering import candidates, lower
 from edgekit.lower.program import Step
 from edgekit.lower.quantities import quantities
 
-BOARDS = {Isa.PORTABLE: "rpi_pico", Isa.DSP: "mps2_an386", Isa.MVE: "mps3_an547"}
+BOARDS = {Isa.THUMB: "rpi_pico", Isa.DSP: "mps2_an386", Isa.MVE: "mps3_an547"}
 COMPILER = "arm-none-eabi-gcc 12.2.1"  # that the tables were measured with
 
 
@@ -70,7 +70,7 @@ def test_a_view_takes_nothing() -> None:
     assert taken is not None and taken.instructions == 0
 
 
-@pytest.mark.parametrize("isa", list(Isa), ids=lambda isa: isa.value)
+@pytest.mark.parametrize("isa", list(BOARDS), ids=lambda isa: isa.value)
 @pytest.mark.parametrize("model", list(models.MODELS))
 def test_estimates_are_near_what_was_counted(isa: Isa, model: str) -> None:
     """After a change of kernels: `make costs`, then `make bench BENCH=--update`."""

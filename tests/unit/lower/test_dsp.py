@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from support.c_host import assert_c_equals_reference, needs_compiler
 from support.graphs import GraphBuilder
-from support.op_cases import rng_of
+from support.op_cases import activation, ints, one_op, rng_of
 
 from edgekit.graph.fixedpoint import multiply_by_quantized_multiplier
 from edgekit.graph.ir import Graph
-from edgekit.graph.ops import Activation, Padding
+from edgekit.graph.ops import Activation, AveragePool2D, MaxPool2D, Mean, Padding
 from edgekit.graph.reference.layer import IntegerTerms
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
@@ -98,6 +98,34 @@ def matrix_products(rng: np.random.Generator) -> Iterator[Graph]:
         yield b.build(y)
 
 
+def pools(kind: type[AveragePool2D | MaxPool2D]) -> Iterator[Graph]:
+    for seed in range(8):
+        rng = rng_of("pool", seed)
+        shape = (1 + seed % 2, 7, 9, int(rng.integers(4, 12)))
+        x = activation("x", shape, 0.02, int(rng.integers(-128, 128)))
+        op = kind((3, 2), (2, 1), Padding.SAME, Activation.RELU6 if seed % 3 else Activation.NONE)
+        yield one_op(op, [x], replace(x, name="y", shape=(shape[0], 4, 9, shape[3])))
+
+
+def average_pools(rng: np.random.Generator) -> Iterator[Graph]:
+    yield from pools(AveragePool2D)
+    x = activation("x", (1, 16, 16, 5), 0.02, 3)  # the most pixels that 16 bits hold
+    op = AveragePool2D((16, 16), (1, 1), Padding.VALID, Activation.NONE)
+    yield one_op(op, [x], replace(x, name="y", shape=(1, 1, 1, 5)))
+
+
+def max_pools(rng: np.random.Generator) -> Iterator[Graph]:
+    yield from pools(MaxPool2D)
+
+
+def means(rng: np.random.Generator) -> Iterator[Graph]:
+    """Also of more pixels than 16 bits hold."""
+    for shape in ((1, 3, 3, 4), (2, 5, 7, 9), (1, 16, 16, 8), (1, 17, 31, 6)):
+        x = activation("x", shape, 0.02, int(rng.integers(-128, 128)))
+        y = activation("y", (shape[0], shape[3]), 0.013, int(rng.integers(-128, 128)))
+        yield one_op(Mean(keep_dims=False), [x, ints("axes", [1, 2])], y)
+
+
 def kernels(graph: Graph) -> tuple[str, ...]:
     return lower(graph, Isa.DSP).kernel_names
 
@@ -110,6 +138,9 @@ def kernels(graph: Graph) -> tuple[str, ...]:
         (strips, "ek_depthwise_3x3_dsp"),
         (windows, "ek_depthwise_dsp"),
         (matrix_products, "ek_dense_dsp"),
+        (average_pools, "ek_average_pool_dsp"),
+        (max_pools, "ek_max_pool_dsp"),
+        (means, "ek_mean_dsp"),
     ],
 )
 def test_twins_are_bit_exact(
