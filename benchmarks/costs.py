@@ -27,6 +27,7 @@ from edgekit.cli.console import progress_bars
 from edgekit.emulate.chip.firmware import chip_for
 from edgekit.emulate.chip.inference import Inferences
 from edgekit.emulate.samples import random_samples
+from edgekit.emulate.toolchain import CORES
 from edgekit.graph.ir import Graph
 from edgekit.lower import lowering
 from edgekit.lower.cost import TABLES, key
@@ -56,12 +57,18 @@ class Count:
     instructions: int
 
 
-def board_of(isa: Isa) -> Board:
-    """The roomiest board that runs the kernels of an instruction set."""
-    if isa in (Isa.PORTABLE, Isa.THUMB):
-        changed = {"core": "cortex-m0plus", "features": (), "emulator": None}
-        return boards.load("mps2_an386").model_copy(update=changed)
-    return boards.load({Isa.DSP: "mps2_an386", Isa.MVE: "mps3_an547"}[isa])
+def core_of(isa: Isa) -> str | None:
+    """The smallest core with an instruction set, on which it is measured; None if there is none."""
+    return next((core for core in CORES if Isa.of(core) is isa), None)
+
+
+def board_of(core: str) -> Board:
+    """A roomy board with a core: Arm's FPGA board, if need be with a processor that it has not."""
+    if core == "cortex-m55":  # which unicorn lacks
+        return boards.load("mps3_an547")
+    board = boards.load("mps2_an386")
+    changed = {"core": core, "features": (), "emulator": None}
+    return board if board.core == core else board.model_copy(update=changed)
 
 
 def programs(isa: Isa) -> Iterator[tuple[Graph, int]]:
@@ -123,16 +130,15 @@ def _is_read(part: Graph, name: str) -> bool:
     return not part.tensors[name].is_constant and name not in part.outputs
 
 
-def measure(isa: Isa, program: tuple[Graph, int]) -> tuple[str, list[Count]]:
+def measure(core: str, program: tuple[Graph, int]) -> tuple[str, list[Count]]:
     """The compiler, and the counts of a program's layers."""
     graph, choice = program
 
     def chosen(graph: Graph, steps: Sequence[Step], isa: Isa) -> Step:
         return steps[choice]
 
-    # The portable kernels, too, are measured on a core that has others.
-    with patch.object(lowering, "cheapest", chosen), patch.object(Isa, "of", lambda core: isa):
-        firmware = of_model("layers", graph, b"", board_of(isa), COMPILER)
+    with patch.object(lowering, "cheapest", chosen):
+        firmware = of_model("layers", graph, b"", board_of(core), COMPILER)
     inputs = [value[0] for value in random_samples(graph, 1, seed=0)]
     counted = Inferences(chip_for(firmware), firmware).run(inputs).layers
     steps = firmware.program.steps
@@ -206,13 +212,13 @@ def _least_squares(shares: Floats) -> Floats:
     return weights / lengths
 
 
-def table(isa: Isa, compiler: str, counts: Sequence[Count]) -> str:
+def table(isa: Isa, core: str, compiler: str, counts: Sequence[Count]) -> str:
     """The file, and on stdout how well it fits."""
     lines = [
         "# Written by `python benchmarks/costs.py`: instructions for one of each quantity of a",
         "# node (edgekit/lower/quantities.py), fitted to exact counts of layers of many shapes;",
         "# `error` is the root mean square share by which shapes left out of the fit are missed.",
-        f'core = "{board_of(isa).core}"',
+        f'core = "{core}"',
         f'compiler = "{compiler}"',
     ]
     for name in sorted({count.key for count in counts}):
@@ -236,13 +242,17 @@ def main() -> None:
     chosen = [Isa(name) for name in sys.argv[1:]] or list(Isa)
     TABLES.mkdir(exist_ok=True)
     for isa in chosen:
+        core, path = core_of(isa), TABLES / f"{isa.value}.toml"
+        if core is None:
+            path.unlink(missing_ok=True)
+            continue
         wanted, found = list(programs(isa)), []
         with progress_bars(False) as progress, ProcessPoolExecutor(os.cpu_count()) as pool:
-            for one in pool.map(partial(measure, isa), wanted):
+            for one in pool.map(partial(measure, core), wanted):
                 found.append(one)
                 progress(f"programs on {isa.value}", len(found), len(wanted))
         compiler, counts = found[0][0], [count for _, part in found for count in part]
-        (TABLES / f"{isa.value}.toml").write_text(table(isa, compiler, counts), "utf-8")
+        path.write_text(table(isa, core, compiler, counts), "utf-8")
 
 
 if __name__ == "__main__":

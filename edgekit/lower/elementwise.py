@@ -18,8 +18,8 @@ from edgekit.lower.program import Constant, Kernel, Step, Value
 from edgekit.lower.strides import broadcast, padded
 from edgekit.lower.unsigned import Rescale
 
-_HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
 _SHIFT = 20  # of ek_add_once_s8
+_HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
 
 
 def add_or_sub(op: Add | Sub, call: Call) -> Step:

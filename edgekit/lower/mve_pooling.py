@@ -10,7 +10,7 @@ from edgekit.graph.ops import AveragePool2D, MaxPool2D
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.windows import Axis
 from edgekit.lower.linear_form import LinearForm, linear_form
-from edgekit.lower.pooling import max_pool_2d as portable_max_pool_2d
+from edgekit.lower.pooling import pool
 from edgekit.lower.program import Kernel, Step
 from edgekit.lower.windows import geometry
 
@@ -34,7 +34,7 @@ def average_pool_2d(op: AveragePool2D, call: Call) -> Step | None:
 
 def max_pool_2d(op: MaxPool2D, call: Call) -> Step | None:
     """The step of a MaxPool2D: the portable one's parameters."""
-    return portable_max_pool_2d(op, call, "ek_max_pool_mve")
+    return pool(op, call, "ek_max_pool_mve")
 
 
 def _average(call: Call, rows: Axis, columns: Axis, outputs: Integers) -> Step | None:

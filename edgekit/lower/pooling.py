@@ -16,18 +16,18 @@ from edgekit.lower.unsigned import OFFSET, UnsignedAveragePool2D
 from edgekit.lower.windows import geometry
 
 
-def average_pool_2d(op: AveragePool2D, call: Call, name: str = "ek_average_pool_s8") -> Step:
-    """The step of an AveragePool2D, by a kernel of that name."""
-    offset = OFFSET if isinstance(op, UnsignedAveragePool2D) else 0
-    return _pool(op, call, name, offset)
+def average_pool_2d(op: AveragePool2D, call: Call) -> Step:
+    """The step of an AveragePool2D."""
+    return pool(op, call, "ek_average_pool_s8")
 
 
-def max_pool_2d(op: MaxPool2D, call: Call, name: str = "ek_max_pool_s8") -> Step:
-    """The step of a MaxPool2D, by a kernel of that name."""
-    return _pool(op, call, name)
+def max_pool_2d(op: MaxPool2D, call: Call) -> Step:
+    """The step of a MaxPool2D."""
+    return pool(op, call, "ek_max_pool_s8")
 
 
-def _pool(op: AveragePool2D | MaxPool2D, call: Call, name: str, offset: int = 0) -> Step:
+def pool(op: AveragePool2D | MaxPool2D, call: Call, name: str) -> Step:
+    """The step by a kernel of that name; what was uint8 is averaged as such."""
     x = call.inputs[0]
     if x.dtype is not DType.INT8:
         raise call.refuse("has a C kernel for int8 only")
@@ -38,7 +38,7 @@ def _pool(op: AveragePool2D | MaxPool2D, call: Call, name: str, offset: int = 0)
     def of_rows(rows: Axis) -> Kernel:
         parameters = {
             **geometry(rows, columns, x.shape),
-            "offset": offset,
+            "offset": OFFSET if isinstance(op, UnsignedAveragePool2D) else 0,
             "output_min": low,
             "output_max": high,
         }

@@ -9,7 +9,7 @@ from edgekit.graph.ir import DType
 from edgekit.graph.ops import AveragePool2D, MaxPool2D, Mean
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.reduction import mean_multiplier, reduced_axes
-from edgekit.lower import pooling
+from edgekit.lower.pooling import pool
 from edgekit.lower.program import Kernel, Step
 
 _CHANNELS = 4  # that are computed together
@@ -21,12 +21,12 @@ def average_pool_2d(op: AveragePool2D, call: Call) -> Step | None:
     height, width = op.filter
     if not _applies(call) or height * width > _MOST_PIXELS:
         return None
-    return pooling.average_pool_2d(op, call, "ek_average_pool_dsp")
+    return pool(op, call, "ek_average_pool_dsp")
 
 
 def max_pool_2d(op: MaxPool2D, call: Call) -> Step | None:
     """The step by ek_max_pool_dsp: four channels at least."""
-    return pooling.max_pool_2d(op, call, "ek_max_pool_dsp") if _applies(call) else None
+    return pool(op, call, "ek_max_pool_dsp") if _applies(call) else None
 
 
 def mean(op: Mean, call: Call) -> Step | None:
