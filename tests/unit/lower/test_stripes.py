@@ -20,6 +20,17 @@ from edgekit.lower.stripes import Band, Rows, in_stripes, layer
 from edgekit.plan.static_memory import plan_memory
 
 VALID = {"padding": Padding.VALID}
+KINDS = (
+    "conv",
+    "pointwise",
+    "depthwise",
+    "depthwise 5x5",
+    "max",
+    "average",
+    "table",
+    "sum",
+    "product",
+)
 
 
 def one_layer(kind: str, height: int) -> Graph:
@@ -52,20 +63,7 @@ def plain(kernel: Kernel) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("isa", Isa)
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "conv",
-        "pointwise",
-        "depthwise",
-        "depthwise 5x5",
-        "max",
-        "average",
-        "table",
-        "sum",
-        "product",
-    ],
-)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_stripe_is_the_layer_of_a_lower_image(kind: str, isa: Isa) -> None:
     """Parameters, constants and scratch are those of a lowering for so many rows."""
     tall, small = (layer(lower(one_layer(kind, height), isa), 0) for height in (23, 9))
@@ -101,6 +99,7 @@ def test_a_kernel_that_needs_more_rows_gives_way_in_all_stripes(isa: Isa) -> Non
 @pytest.mark.parametrize("isa", Isa)
 def test_stripes_are_bit_exact(isa: Isa, tmp_path: Path) -> None:
     graphs = [random_network(seed) for seed in range(10)]
+    graphs += [one_layer(kind, 13) for kind in KINDS]
     assert_c_equals_reference(
         graphs, tmp_path, rng_of("stripes", isa.value), samples=2, isa=isa, lowering=striped
     )
