@@ -6,7 +6,7 @@ READY := .venv/.ready
 INSTALLING := .venv/.installing
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))
 
-.PHONY: help demo test check lint fast bench pythons clean
+.PHONY: help demo test check lint fast bench costs pythons clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1: /p' Makefile
@@ -30,6 +30,9 @@ fast: $(READY)
 bench: $(READY)  ## instructions of all models on all boards, and how fast the commands start
 	$(BIN)/python benchmarks/instructions.py $(BENCH)
 	$(BIN)/python benchmarks/startup.py
+
+costs: $(READY)  ## measure every kernel again, for the choice between them and the estimates
+	$(BIN)/python benchmarks/costs.py
 
 # Each Python gets the wheel and its core dependencies; tests that need torch are skipped.
 pythons: $(READY)  ## the fast tests against the wheel, without torch, on every Python found

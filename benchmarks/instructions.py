@@ -45,11 +45,13 @@ except ModuleNotFoundError:  # Python 3.10
 
 HERE = Path(__file__).resolve().parent
 VWW = "vww_96_int8"
-MODELS = (VWW, *models.MODELS)
+# Everything else is measured with every channel computed: of the others none can be left out.
+FOLDED = f"{VWW}_folded"
+MODELS = (VWW, FOLDED, *models.MODELS)
 BOARDS = ("rpi_pico", "mps2_an386", "mps2_an500", "rpi_pico2", "mps3_an547")
 COMPILERS = ("gcc", "zig")
 # Measured everywhere; the others, which no peer's figures are known of, on these boards by GCC.
-PEERS = (VWW, "resnet8", "ds_cnn", "dense_autoencoder")
+PEERS = (VWW, FOLDED, "resnet8", "ds_cnn", "dense_autoencoder")
 OTHERS_ON = ("rpi_pico", "mps2_an386", "mps3_an547")
 REPORT = Path("build/bench.json")
 _WIDTH = 132
@@ -62,6 +64,7 @@ class Cell:
     Attributes:
         core: "cortex-m4"; empty if nothing ran.
         title: the compiler and its version.
+        macs: that are computed.
         figures: see `baseline.TOLERANCES`; empty if nothing ran.
         layers: instructions of each layer with its kernel.
         note: why nothing ran, or what is wrong with the results.
@@ -89,7 +92,7 @@ class Cell:
 @cache
 def tflite(model: str) -> bytes | None:
     """A model's file; None for visual wake words where the real file is not here."""
-    if model != VWW:
+    if model not in (VWW, FOLDED):
         return tflite_writer.write(models.MODELS[model]())
     folder = Path(os.environ.get("EDGEKIT_SHARED") or HERE.parents[1] / "shared")
     path = folder / "models" / f"{VWW}.tflite"
@@ -103,7 +106,8 @@ def measure(model: str, board: str, compiler: str) -> Cell:
         return Cell(model, board, compiler, note="not here: its file is looked for in ../shared")
     try:
         chosen = boards.load(board)
-        firmware = of_model(model, tflite_reader.read(content), content, chosen, compiler)
+        graph, folds = tflite_reader.read(content), model == FOLDED
+        firmware = of_model(model, graph, content, chosen, compiler, folds=folds)
         done = bench(firmware, content, samples=1)
     except MissingToolError as error:
         return Cell(model, board, compiler, note=str(error))
@@ -118,7 +122,7 @@ def measure(model: str, board: str, compiler: str) -> Cell:
         compiler,
         core=run.core,
         title=run.compiler,
-        macs=run.macs,
+        macs=run.macs_computed,
         figures={name: getattr(run, name) for name in baseline.TOLERANCES},
         layers=tuple(done.to_json()["layers"]),
         note="" if done.bit_exact else f"NOT the results of {' and '.join(done.compared_with)}",
@@ -161,7 +165,7 @@ def table(cells: list[Cell], before: baseline.Baseline) -> Table:
         if not cell.figures:
             shown.add_row(name, cell.board, cell.compiler, Text("-"))
             continue
-        peer = peers.get(cell.model, {}).get(cell.core, {})
+        peer = peers.get(cell.model.removesuffix("_folded"), {}).get(cell.core, {})
         taken = cell.figures
         old = before.get(cell.title, {}).get(cell.name, {}).get("instructions")
         shown.add_row(

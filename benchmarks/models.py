@@ -83,12 +83,18 @@ class Network:
         self.tensors[name] = Tensor.constant(name, data, quantization)
         return name
 
-    def add(self, op: ops.Op, *inputs: str, quantization: Quantization | None = None) -> str:
+    def add(
+        self,
+        op: ops.Op,
+        *inputs: str,
+        quantization: Quantization | None = None,
+        dtype: DType = DType.INT8,
+    ) -> str:
         """A node that is computed at once; quantized as its first input if nothing is said."""
         read = tuple(self.tensors[name] for name in inputs)
         (shape,) = infer(op, read)
         name = f"{op.tflite_name.lower()}_{len(self.nodes)}"
-        self.tensors[name] = Tensor(name, shape, DType.INT8, quantization or read[0].quantization)
+        self.tensors[name] = Tensor(name, shape, dtype, quantization or read[0].quantization)
         node = Node(name, op, inputs, (name,))
         self.nodes.append(node)
         values = tuple(

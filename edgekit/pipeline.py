@@ -86,7 +86,8 @@ def build(request: Request, progress: Progress = silent) -> Built:
         integer, climbed = repaired(request, entry, integer, material, clock, progress)
         diagnosis = diagnosed(request, integer, material, clock)
         with clock.stage("plan"):
-            integer, arena = placed(entry, integer, board, backend.name)
+            deployed = placed(request, entry, integer, board, backend.name)
+            integer, arena = deployed.integer, deployed.arena
         with clock.stage("verify"):
             known, fidelity = known_answers(entry, integer, material, request.seed)
             verified = verify(integer.graph, integer.tflite, known.inputs, known.outputs)
@@ -104,23 +105,26 @@ def build(request: Request, progress: Progress = silent) -> Built:
                 labels=None if request.embedding else material.labels,
                 golden=known.first(GOLDEN_SAMPLES),
                 arena=arena,
+                ram_bytes=request.ram_bytes,
                 provenance={
                     "model": dict(entry.described),
                     "weights": dict(entry.origin),
                     **material.provenance,
                     "preprocessing": integer.contract.to_json() if integer.contract else None,
-                    "memory": {"arena_bytes": arena.arena_bytes},
+                    "memory": {"arena_bytes": arena.arena_bytes, "ram_bytes": request.ram_bytes},
+                    "folded": deployed.macs_before is not None,
                     "target": backend.name,
                     "board": board.id,
                     "seed": request.seed,
                     "embedding": request.embedding,
                     "gate": verdict.to_json() if verdict else None,
                 },
+                computed=deployed.computed,
             )
             backend.check(deployment)
             files = backend.files(deployment)
             if backend.name in ("tflm", "c"):  # elsewhere nobody has an arena
-                files["memory.svg"] = _picture(name, integer.graph, arena, board)
+                files["memory.svg"] = _picture(name, deployed.computed, arena, board)
             if diagnosis:
                 files["layers.svg"] = diagnosis.picture(name)
             notices += place.notices(files, backend.additions)
@@ -136,6 +140,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             target=backend.name,
             board=board,
             sections={
+                **deployed.to_json(),
                 **backend.report(deployment),
                 **(climbed.to_json() if climbed else {}),
                 **(diagnosis.to_json() if diagnosis else {}),

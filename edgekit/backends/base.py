@@ -69,6 +69,9 @@ class Deployment:
         golden: vectors for the self tests on the device.
         arena: TFLite Micro's arena, as predicted for the board; for the target c the program's own.
         provenance: where everything came from, plain values.
+        computed: what a generated program computes, the graph without the channels that cannot
+            change its outputs; None is the graph itself.
+        ram_bytes: for the target c: see `plan.striping.plan_program`.
 
     Raises:
         InputError: there are more or fewer labels than classes.
@@ -84,6 +87,8 @@ class Deployment:
     golden: Golden
     arena: ArenaPlan
     provenance: Mapping[str, Any]
+    computed: Graph | None = None
+    ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
         scores = self.outputs[0]

@@ -31,11 +31,12 @@ from edgekit.emulate.toolchain import Toolchain
 from edgekit.errors import MissingToolError
 from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
 from edgekit.plan.fit import Fit, judge_program
-from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.plan.striping import Plan, plan_program
+from edgekit.report.program_memory import estimated_instructions
 from edgekit.resources import templates_dir
 
 # Set apart for the stack; emulation shows how much of it is used.
@@ -122,6 +123,7 @@ class C:
                 "stack_bytes": STACK_BYTES,
                 "predicted": False,
             },
+            "instructions": estimated_instructions(program),
             "firmware": {
                 "compiled": sizes is not None,
                 "compiler": compiled.toolchain.title if compiled.toolchain else None,
@@ -163,7 +165,7 @@ def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
         )
     return judge_program(
         deployment.board,
-        deployment.graph,
+        _computed(deployment),
         deployment.arena,
         stack_bytes=stack_bytes,
         weights_bytes=program.weights_bytes,
@@ -172,17 +174,22 @@ def fit(deployment: Deployment, sizes: Sizes | None) -> Fit:
     )
 
 
-def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
+def foresee(board: Board, graph: Graph, golden_count: int, ram_bytes: int | None = None) -> Fit:
     """The same for a network of which only shapes and types are known.
+
+    Args:
+        ram_bytes: see `plan_program`.
 
     Raises:
         UnsupportedError: names the first op that no kernel computes.
+        DoesNotFitError: no plan needs so little RAM.
     """
-    program = lower(graph, Isa.of(board.core))
+    plan = plan_program(graph, Isa.of(board.core), ram_bytes)
+    program = plan.program
     return judge_program(
         board,
         graph,
-        arena_plan(program, plan_memory(program)),
+        arena_plan(program, plan.memory),
         stack_bytes=STACK_BYTES,
         weights_bytes=program.weights_bytes,
         code=_estimated_code(program),
@@ -190,14 +197,21 @@ def foresee(board: Board, graph: Graph, golden_count: int) -> Fit:
     )
 
 
-@lru_cache(maxsize=1)
+def _computed(deployment: Deployment) -> Graph:
+    return deployment.computed or deployment.graph
+
+
+def _plan(deployment: Deployment) -> Plan:
+    isa = Isa.of(deployment.board.core)
+    return plan_program(_computed(deployment), isa, deployment.ram_bytes)
+
+
 def _program(deployment: Deployment) -> Program:
-    return lower(deployment.graph, Isa.of(deployment.board.core))
+    return _plan(deployment).program
 
 
-@lru_cache(maxsize=1)
 def _memory(deployment: Deployment) -> StaticMemory:
-    return plan_memory(_program(deployment))
+    return _plan(deployment).memory
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.cli.console import progress_bars
+from edgekit.cli.options import RAM, options
 from edgekit.errors import InputError, UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   edgekit bench --model vww_96_int8.tflite --board nucleo_f446re
+  edgekit bench --model vww_96_int8.tflite --board nucleo_f446re --no-fold
   edgekit bench --model vww_96_int8.tflite --board rpi_pico --compiler zig --json
+  edgekit bench --model vww_96_int8.tflite --board nucleo_f446re --ram
   edgekit bench build/mobilenet_v1_0.25_96_c --engine qemu
 
 \b
@@ -29,6 +32,13 @@ Exit code 9 if the chip gives other bits than edgekit's arithmetic or TFLite Mic
 @click.argument("bundle", required=False, type=click.Path(path_type=Path))
 @click.option("--model", type=click.Path(path_type=Path), help="A .tflite file, instead of BUNDLE.")
 @click.option("--board", "board_id", help="For --model: which board. See `edgekit boards`.")
+@options(RAM)
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="For --model: leave out channels that cannot change the outputs, or compute them all. "
+    "Default: leave out, as `build` does.",
+)
 @click.option("--compiler", help="gcc, clang or zig; the first that is installed if not given.")
 @click.option(
     "--engine",
@@ -45,6 +55,8 @@ def bench(
     bundle: Path | None,
     model: Path | None,
     board_id: str | None,
+    fold: bool | None,
+    ram_bytes: int | None,
     compiler: str | None,
     engine: EngineName | None,
     samples: int,
@@ -60,10 +72,15 @@ def bench(
     if (bundle is None) == (model is None):
         raise UsageError("Name a bundle, or a model with --model.")
     if bundle is not None:
+        if fold is not None:
+            raise UsageError("--fold and --no-fold are for --model; a bundle is built either way.")
+        if ram_bytes is not None:
+            raise UsageError("A bundle is planned already; --ram is for --model.")
         firmware, tflite = _of_bundle(bundle, board_id, compiler)
     else:
         assert model is not None
-        firmware, tflite = _of_model(model, board_id, compiler, seed)
+        folds = fold is not False
+        firmware, tflite = _of_model(model, board_id, compiler, seed, folds, ram_bytes)
     with progress_bars(quiet) as progress:
         done = run(firmware, tflite, engine, samples=samples, seed=seed, progress=progress)
     _show({"model": (bundle or model or Path()).name, **done.to_json()}, as_json)
@@ -92,7 +109,12 @@ def _of_bundle(bundle: Path, board_id: str | None, compiler: str | None) -> tupl
 
 
 def _of_model(
-    model: Path, board_id: str | None, compiler: str | None, seed: int
+    model: Path,
+    board_id: str | None,
+    compiler: str | None,
+    seed: int,
+    folds: bool,
+    ram_bytes: int | None,
 ) -> tuple[Firmware, bytes]:
     from edgekit.convert import tflite_reader
     from edgekit.plan import boards
@@ -106,7 +128,10 @@ def _of_model(
     except OSError as error:
         raise InputError(f"The model {model} cannot be read: {error.strerror}.") from error
     graph = tflite_reader.read(tflite)
-    return of_model(model.stem, graph, tflite, board, compiler, seed), tflite
+    firmware = of_model(
+        model.stem, graph, tflite, board, compiler, seed, folds=folds, ram_bytes=ram_bytes
+    )
+    return firmware, tflite
 
 
 def _show(report: dict[str, Any], as_json: bool) -> None:

@@ -15,6 +15,7 @@ from edgekit.cli.options import (
     NETWORK,
     PICTURES,
     PRINTING,
+    RAM,
     START,
     TEACHER,
     TRAINING,
@@ -36,6 +37,7 @@ Examples:
   edgekit build mobilenet_v2 --alpha 0.35 --target tflm --repair --max-drop 0.2
   edgekit build --model keywords_int8.tflite --target tflm
   edgekit build --model keywords_int8.tflite --target c --board nucleo_f446re
+  edgekit build --model keywords_int8.tflite --target c --board rpi_pico --ram
 """
 )
 @click.argument("arch", required=False)
@@ -104,7 +106,13 @@ Examples:
     is_flag=True,
     help="Say which layers int8 hurts (`edgekit show --layers`); --repair does so too.",
 )
-@options(CACHE)
+@click.option(
+    "--fold/--no-fold",
+    default=None,
+    help="Leave out channels that cannot change the int8 model's outputs: the same bits with less "
+    "work. Default: in the program of target c; other targets get a smaller file if asked for.",
+)
+@options(RAM, CACHE)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Bundle folder, instead of build/NAME/."
 )

@@ -48,6 +48,11 @@ class Deployed:
         found = memory.get("arena_bytes") if isinstance(memory, Mapping) else None
         return found if isinstance(found, int) else None
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether channels that cannot change the outputs were left out."""
+        return self.bundle.provenance.get("folded") is True
+
     def golden(self) -> Golden:
         """The golden vectors.
 

@@ -36,6 +36,22 @@ def numbers(
         raise click.BadParameter(f"'{value}' is not a list of numbers") from None
 
 
+class OptionalBytes(click.IntRange):
+    """A number that may be left out at the end of an option; so it takes what follows for one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Refuse what is no number, such as the argument behind an option without its number."""
+        if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
+            option = param.opts[0] if param else "the option"
+            self.fail(
+                f"'{value}' is no number of bytes. Write {option}=BYTES for a budget; without one, "
+                f"put {option} behind '{value}', or write {option}=0 for the smallest there is.",
+                param,
+                ctx,
+            )
+        return int(super().convert(value, param, ctx))
+
+
 NETWORK = (
     click.option("--alpha", type=float, default=1.0, show_default=True, help="Width multiplier."),
     click.option(
@@ -134,6 +150,19 @@ CACHE = (
         "--retrain", is_flag=True, help="Train even if the same training was done before."
     ),
     click.option("--resume", is_flag=True, help="Go on with the interrupted training."),
+)
+
+RAM = (
+    click.option(
+        "--ram",
+        "ram_bytes",
+        type=OptionalBytes(0),
+        is_flag=False,
+        flag_value=0,
+        metavar="[BYTES]",
+        help="Target c: compute layers in stripes of rows, so that the arena is as small as it "
+        "can be, or has at most so many bytes at the fewest more instructions.",
+    ),
 )
 
 PRINTING = (

@@ -14,7 +14,7 @@ from edgekit.emit import c_array
 from edgekit.emit.render import render
 from edgekit.emit.text import plain
 from edgekit.graph.ir import DType, Tensor
-from edgekit.lower.program import Constant, Kernel, Program, Step, Value
+from edgekit.lower.program import Call, Constant, Program, Stripes, Value
 from edgekit.plan.static_memory import StaticMemory
 from edgekit.resources import templates_dir
 
@@ -25,10 +25,17 @@ _C_TYPES = {DType.FLOAT32: "float", DType.BOOL: "bool"}
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer in `ek_model_invoke`: what it computes, and its C calls; none for a view."""
+class Block:
+    """A part of `ek_model_invoke`.
 
-    comment: str
+    Attributes:
+        comments: one a layer that begins here.
+        turns: of the loop around the calls; 1 is no loop.
+        calls: in C; none for a view.
+    """
+
+    comments: tuple[str, ...]
+    turns: int
     calls: tuple[str, ...]
 
 
@@ -47,7 +54,7 @@ def c_program(program: Program, memory: StaticMemory, prefix: str = "ek_model") 
         "program": program,
         "memory": memory,
         "headers": [f"{name}.h" for name in program.kernel_names],
-        "layers": _layers(program, memory, prefix),
+        "blocks": list(_blocks(program, memory, prefix)),
         "constants": list(_declarations(program, prefix)),
         "parameters": list(_parameters(program, prefix)),
         "inputs": [_end(program, memory, name) for name in program.graph.inputs],
@@ -113,24 +120,40 @@ class Declaration:
 
 
 def _declarations(program: Program, prefix: str) -> Iterator[Declaration]:
-    for name, kernel in _named(program, prefix):
+    names = _constant_names(program, prefix)
+    operands = {id(operand) for kernel in program.kernels for operand in kernel.operands}
+    for constant in program.constants:
+        yield Declaration(
+            name=names[id(constant)],
+            c_type=c_type(DType(constant.data.dtype.name)),
+            elements=constant.data.size,
+            alignment=constant.alignment,
+            comment=constant.layout,
+            text=c_array.numbers(constant.data),
+            is_operand=id(constant) in operands,
+        )
+
+
+def _names(program: Program, prefix: str) -> dict[int, str]:
+    """The C name of each kernel's parameters: the step's index, and if it has several, a count."""
+    kernels: dict[int, dict[int, None]] = {}
+    for call in program.calls():
+        kernels.setdefault(call.step, {})[id(call.kernel)] = None
+    return {
+        kernel: f"{prefix}_{step}" + (f"_{part}" if len(found) > 1 else "")
+        for step, found in kernels.items()
+        for part, kernel in enumerate(found)
+    }
+
+
+def _constant_names(program: Program, prefix: str) -> dict[int, str]:
+    """The C name of each array: that of the first kernel that reads it, and its role."""
+    names = _names(program, prefix)
+    found: dict[int, str] = {}
+    for kernel in program.kernels:
         for constant in kernel.constants:
-            yield Declaration(
-                name=f"{name}_{constant.role}",
-                c_type=c_type(DType(constant.data.dtype.name)),
-                elements=constant.data.size,
-                alignment=constant.alignment,
-                comment=constant.layout,
-                text=c_array.numbers(constant.data),
-                is_operand=constant in kernel.operands,
-            )
-
-
-def _named(program: Program, prefix: str) -> Iterator[tuple[str, Kernel]]:
-    """Each call with the C name of its parameters."""
-    for index, step in enumerate(program.steps):
-        for part, kernel in enumerate(step.kernels):
-            yield f"{prefix}_{index}" + (f"_{part}" if len(step.kernels) > 1 else ""), kernel
+            found.setdefault(id(constant), f"{names[id(kernel)]}_{constant.role}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -143,60 +166,84 @@ class Initializer:
 
 
 def _parameters(program: Program, prefix: str) -> Iterator[Initializer]:
-    for name, kernel in _named(program, prefix):
-        fields = ((field, _value(value, name)) for field, value in kernel.parameters.items())
-        yield Initializer(name, kernel.struct, tuple(fields))
+    names, arrays = _names(program, prefix), _constant_names(program, prefix)
+    for kernel in program.kernels:
+        fields = ((field, _value(value, arrays)) for field, value in kernel.parameters.items())
+        yield Initializer(names[id(kernel)], kernel.struct, tuple(fields))
 
 
-def _value(value: Value, name: str) -> str:
+def _value(value: Value, arrays: dict[int, str]) -> str:
     match value:
         case None:
             return "NULL"
         case Constant():
-            return f"{name}_{value.role}"
+            return arrays[id(value)]
         case tuple():
             return "{" + ", ".join(map(c_array.literal, value)) + "}"
         case _:
             return c_array.literal(value)
 
 
-def _layers(program: Program, memory: StaticMemory, prefix: str) -> list[Layer]:
-    names = {id(kernel): name for name, kernel in _named(program, prefix)}
-    return [
-        Layer(
-            _comment(program, index, step),
-            tuple(
-                _call(program, memory, index, kernel, names[id(kernel)]) for kernel in step.kernels
-            ),
-        )
-        for index, step in enumerate(program.steps)
-    ]
+def _blocks(program: Program, memory: StaticMemory, prefix: str) -> Iterator[Block]:
+    names = {**_names(program, prefix), **_constant_names(program, prefix)}
+    begins = {stripes.first: stripes for stripes in program.stripes}
+    index = 0
+    for loops in program.parts():
+        last = begins[index].last if index in begins else index
+        comments = tuple(_comment(program, i) for i in range(index, last + 1))
+        if index in begins:
+            comments = (_title(program, begins[index]), *comments)
+        for loop in loops:
+            calls = tuple(
+                _call(program, memory, call, strides, names)
+                for call, strides in zip(loop.calls, loop.strides, strict=True)
+            )
+            yield Block(comments, loop.turns, calls)
+            comments = ()
+        index = last + 1
 
 
-def _comment(program: Program, index: int, step: Step) -> str:
-    tensors = program.graph.tensors
+def _title(program: Program, stripes: Stripes) -> str:
+    output = program.graph.tensors[program.steps[stripes.last].node.outputs[0]]
+    rows = f"{stripes.rows} row{'s' if stripes.rows > 1 else ''}"
+    return (
+        f"Layers {stripes.first} to {stripes.last} in stripes of {rows} of {_shape(output)}; "
+        "of what is between them only lines are kept:"
+    )
+
+
+def _comment(program: Program, index: int) -> str:
+    tensors, step = program.graph.tensors, program.steps[index]
     read = ", ".join(_shape(tensors[name]) for name in program.activations(step.node))
     made = ", ".join(_shape(tensors[name]) for name in step.node.outputs)
     view = "" if step.kernels else ": the same bytes"
     return f"{index}: {step.node.op.tflite_name} {read} -> {made}{view}"
 
 
-def _call(program: Program, memory: StaticMemory, index: int, kernel: Kernel, name: str) -> str:
-    tensors = program.graph.tensors
-    arguments = [f"&{name}"]
-    for operand in kernel.operands:
-        if isinstance(operand, Constant):
-            arguments.append(f"{name}_{operand.role}")
+def _call(
+    program: Program,
+    memory: StaticMemory,
+    call: Call,
+    strides: tuple[int, ...],
+    names: dict[int, str],
+) -> str:
+    kernel, tensors = call.kernel, program.graph.tensors
+    arguments = [f"&{names[id(kernel)]}"]
+    ends: tuple[str | Constant, ...] = (*kernel.operands, *kernel.outputs)
+    for position, (end, offset, stride) in enumerate(
+        zip(ends, call.offsets, strides, strict=False)
+    ):
+        if isinstance(end, Constant):
+            arguments.append(names[id(end)])
         else:
-            arguments.append(_place(tensors[operand], memory.offsets[operand], "const "))
-    arguments += [_place(tensors[output], memory.offsets[output]) for output in kernel.outputs]
+            qualifier = "const " if position < len(kernel.operands) else ""
+            where = f"arena + {memory.offsets[end] + offset}"
+            where += f" + {stride} * stripe" if stride else ""
+            arguments.append(f"({qualifier}{c_type(tensors[end].dtype)} *)({where})")
     if kernel.scratch_bytes is not None:
-        arguments.append(f"arena + {memory.scratch[index]}" if index in memory.scratch else "NULL")
+        scratch = memory.scratch
+        arguments.append(f"arena + {scratch[call.step]}" if call.step in scratch else "NULL")
     return f"{kernel.name}({', '.join(arguments)})"
-
-
-def _place(tensor: Tensor, offset: int, qualifier: str = "") -> str:
-    return f"({qualifier}{c_type(tensor.dtype)} *)(arena + {offset})"
 
 
 def _shape(tensor: Tensor) -> str:

@@ -65,8 +65,10 @@ CORES: Mapping[str, CoreFlags] = {
     "cortex-m7": CoreFlags("cortex-m7", "thumbv7em", "cortex_m7", _ARMV8_FPU),
     # GCC and clang take the M33 with the DSP extension, as nearly all are built; zig without.
     "cortex-m33": CoreFlags("cortex-m33", "thumbv8m.main", "cortex_m33+dsp", _ARMV8_FPU),
-    # Its name alone stands for the vector extension and both widths of float.
-    "cortex-m55": CoreFlags("cortex-m55", "thumbv8.1m.main", "cortex_m55", (("mve", "auto", ""),)),
+    # To GCC its name alone stands for the vector extension and both widths of float.
+    "cortex-m55": CoreFlags(
+        "cortex-m55", "thumbv8.1m.main", "cortex_m55", (("mve", "auto", "mve_fp+fp_armv8d16"),)
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""The kernels for cores that multiply pairs of 16-bit numbers (ARMv7E-M, ARMv8-M with DSP).
+"""Convolution on cores that multiply pairs of 16-bit numbers (ARMv7E-M, ARMv8-M with DSP).
 
 A node enters, its step with the fast kernel leaves, or None where no fast kernel applies or its
 arithmetic cannot be proven exact; then the portable kernel computes it. docs/kernels.md describes
@@ -11,111 +11,74 @@ import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
-from edgekit.graph.ops import Conv2D, DepthwiseConv2D
+from edgekit.graph.ops import Conv2D
 from edgekit.graph.reference.call import Call
-from edgekit.graph.reference.layer import integer_terms
+from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
-from edgekit.lower.one_step import OneStep, exponents, one_step
+from edgekit.lower.one_step import OneStep, SignedStep, one_step, signed_step
 from edgekit.lower.program import Constant, Kernel, Step
-from edgekit.lower.windows import geometry
+from edgekit.lower.windows import dilation, geometry
 
-_PIXELS = 4  # that ek_conv_dsp computes together
+_PIXELS = 3  # that ek_conv_dsp computes together
+_SHIFTS = (13, 12, 14, 11)  # that its saturating instructions know, the likeliest first
+_NEXT, _LAST = 3, 4  # EK_CONV_NEXT, EK_CONV_LAST
 
 
 def conv_2d(op: Conv2D, call: Call) -> Step | None:
-    """The step of a Conv2D by ek_conv_dsp: one group, no dilation, an even number of outputs."""
+    """The step of a Conv2D by ek_conv_dsp: at least two output channels a group."""
     x, weights = call.inputs[0], call.inputs[1]
     if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
         return None
     outputs, height, width, depth = weights.shape
-    if depth != x.shape[3] or op.dilation != (1, 1) or outputs % 2:
+    groups = x.shape[3] // depth
+    if outputs // groups < 2:
         return None
     terms = integer_terms(call, op.activation, channel_axis=0)
-    rows = Axis.of(x.shape[1], height, op.stride[0], 1, op.padding)
-    columns = Axis.of(x.shape[2], width, op.stride[1], 1, op.padding)
+    rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
+    columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
     flat = _padded(weights.data.reshape(outputs, -1).astype(np.int64))
-    packed = _pack(flat)
-    if packed is None:
+    packed = pack(flat)
+    finish = _finish(terms, flat)
+    if packed is None or finish is None:
         return None
-    finish = one_step(terms, flat)
-    if finish is None:
-        return None
-    steps = flat.shape[1] // 4
+    steps = packed.shape[1]
     is_direct = (height, width, *op.stride, rows.before, columns.before, depth % 4) == (
         (1, 1, 1, 1, 0, 0, 0)
     )
-    kernel = Kernel(
-        name="ek_conv_dsp",
-        struct="ek_conv_packed",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            "output_channels": outputs,
-            "steps": steps,
-            "is_direct": int(is_direct),
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights",
-                _stream(flat, packed, finish),
-                alignment=8,
-                layout="pairs of channels: biases, packed weights, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=_PIXELS * steps * (8 if is_direct else 12),
+    stored = Constant(
+        "weights",
+        _stream(packed_bias(flat, finish), packed, finish, groups),
+        layout="pairs of channels: biases, packed weights, requantization",
     )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_conv_dsp",
+            struct="ek_conv_packed",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                **dilation(rows, columns),
+                "output_channels": outputs,
+                "groups": groups,
+                "steps": steps,
+                "shift": 0 if isinstance(finish, SignedStep) else int(finish.shift[0]),
+                "input_zero_point": terms.input_zero_point,
+                "weights": stored,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=_PIXELS * steps * (8 if is_direct else 12),
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
-def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step | None:
-    """The step of a DepthwiseConv2D by ek_depthwise_dsp: 3x3, no dilation, channels in fours."""
-    x, weights = call.inputs[0], call.inputs[1]
-    if x.dtype is not DType.INT8 or weights.dtype is not DType.INT8 or weights.data is None:
-        return None
-    _, *taps, channels = weights.shape
-    if taps != [3, 3] or op.dilation != (1, 1) or channels != x.shape[3] or channels % 4:
-        return None
-    terms = integer_terms(call, op.activation, channel_axis=3)
-    rows = Axis.of(x.shape[1], 3, op.stride[0], 1, op.padding)
-    columns = Axis.of(x.shape[2], 3, op.stride[1], 1, op.padding)
-    flat = weights.data.reshape(9, channels).T.astype(np.int64)
-    exponent = exponents(terms, flat)
-    finish = one_step(terms, flat, exponent)
-    if finish is None:
-        return None
-    fields = geometry(rows, columns, x.shape)
-    kernel = Kernel(
-        name="ek_depthwise_dsp",
-        struct="ek_depthwise_packed",
-        parameters={
-            **{key: value for key, value in fields.items() if not key.startswith("kernel_")},
-            "input_zero_point": terms.input_zero_point,
-            "weights": Constant(
-                "weights",
-                _channels_in_fours(flat << exponent[:, None], finish.bias << exponent, finish),
-                alignment=8,
-                layout="four channels each: biases, weights as halfwords, requantization",
-            ),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=9 * channels,
-    )
-    return Step(call.node, (kernel,))
-
-
-def _channels_in_fours(weights: Integers, bias: Integers, finish: OneStep) -> Array:
-    """What ek_depthwise_dsp reads, in its order, of (C, 9) weights within 16 bits."""
-    fours = len(weights) // 4
-    # (fours, taps, 4): channels 0 and 2 in the first word, 1 and 3 in the second; a row's first tap
-    # comes last.
-    taps = weights.reshape(fours, 4, 3, 3)[:, :, :, [1, 2, 0]].reshape(fours, 4, 9)
-    halves = taps.transpose(0, 2, 1)[:, :, [0, 2, 1, 3]]
-    words = np.ascontiguousarray(halves.astype("<i2")).view("<i4").reshape(fours, -1)
-    scales = np.stack([finish.multiplier, finish.offset], axis=1).reshape(fours, 8)
-    shifts = finish.shift.reshape(fours, 4)
-    parts = [bias.reshape(fours, 4), words, scales, shifts]
-    return np.concatenate(parts, axis=1).astype(np.int32).reshape(-1)
+def _finish(terms: IntegerTerms, weights: Integers) -> OneStep | None:
+    """With a shift that all channels share, or else of each its own, and two offsets."""
+    for shift in _SHIFTS:
+        if (finish := one_step(terms, weights, shift=shift)) is not None:
+            return finish
+    return signed_step(terms, weights)
 
 
 def _padded(weights: Integers) -> Integers:
@@ -123,7 +86,7 @@ def _padded(weights: Integers) -> Integers:
     return np.pad(weights, ((0, 0), (0, -weights.shape[1] % 4)))
 
 
-def _pack(weights: Integers) -> Array | None:
+def pack(weights: Integers) -> Array | None:
     """(O, K / 4) words: halfwords 256 * even - odd; None where they do not fit.
 
     The low byte, sign-extended, must be -odd: -128 has no such byte.
@@ -134,16 +97,25 @@ def _pack(weights: Integers) -> Array | None:
     return np.ascontiguousarray(halves.astype("<i2")).view("<i4")
 
 
-def _stream(weights: Integers, packed: Array, finish: OneStep) -> Array:
-    """All that the kernel reads, in its order.
+def packed_bias(weights: Integers, finish: OneStep) -> Integers:
+    """(O,) 256 times the bias, less what the packing leaves on top of 256 times the sum."""
+    return np.asarray(256 * finish.bias - 129 * weights[:, 1::2].sum(axis=1), np.int64)
 
-    For each pair of channels both biases, their words in turn, then multiplier, offset and shift of
-    the first, and of the second.
-    """
-    pairs = len(packed) // 2
-    # What the packing leaves on top of 256 * sum is taken off here.
-    bias = 256 * finish.bias - 129 * weights[:, 1::2].sum(axis=1)
-    words = packed.reshape(pairs, 2, -1).transpose(0, 2, 1).reshape(pairs, -1)
-    constants = np.stack([finish.multiplier, finish.offset, finish.shift], axis=1)
-    parts = [bias.reshape(pairs, 2), words, constants.reshape(pairs, 6)]
-    return np.concatenate(parts, axis=1).astype(np.int32).reshape(-1)
+
+def _stream(bias: Integers, packed: Array, finish: OneStep, groups: int) -> Array:
+    """All that the kernel reads, in its order (ek_conv_dsp.h)."""
+    constants = [finish.multiplier, finish.offset]
+    if isinstance(finish, SignedStep):
+        constants += [finish.jump, finish.shift]
+    finishing = np.stack(constants, axis=1)
+    channels = len(packed) // groups
+    # Of an odd number the last two, again and apart.
+    firsts = [*range(0, channels - 1, 2), *([channels - 2] if channels % 2 else [])]
+    is_last = [first >= channels - 3 for first in firsts]
+    parts: list[Array] = []
+    for group in range(0, len(packed), channels):
+        for first, last in zip(firsts, is_last, strict=True):
+            pair = slice(group + first, group + first + 2)
+            parts += [bias[pair], packed[pair].T.reshape(-1), finishing[pair].reshape(-1)]
+            parts.append(np.array([_LAST if last else _NEXT]))
+    return np.concatenate(parts).astype(np.int32)

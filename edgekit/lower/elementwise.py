@@ -2,23 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from edgekit.graph.fixedpoint import activation_range, quantize_multiplier
+from edgekit.graph.fixedpoint import INT32_MAX, INT32_MIN, activation_range, quantize_multiplier
 from edgekit.graph.ir import Array, DType, Tensor
 from edgekit.graph.ops import Add, Mul, Op, Sub
 from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import EIGHT_BIT, Call
 from edgekit.graph.reference.elementwise import product_factor, sum_factors
+from edgekit.graph.reference.windows import Axis
 from edgekit.lower.program import Constant, Kernel, Step, Value
 from edgekit.lower.strides import broadcast, padded
 from edgekit.lower.unsigned import Rescale
 
+_SHIFT = 20  # of ek_add_once_s8
+_HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
+
 
 def add_or_sub(op: Add | Sub, call: Call) -> Step:
     """The step of an Add or a Sub."""
+    return _add_once(op, call) or _add_broadcast(op, call)
+
+
+def _add_once(op: Add | Sub, call: Call) -> Step | None:
+    """Operands of one shape, where one rounding gives what three give for every pair of values.
+
+    (a * a_factor + b * b_factor + offset) >> 20 needs no zero points: they are in the offset. Each
+    pair bounds the offset from below and from above, and one within all bounds is the proof.
+    """
+    a, b = call.inputs
+    if a.data is not None or b.data is not None or a.shape != b.shape:
+        return None
+    if any(tensor.dtype is not DType.INT8 for tensor in (a, b, call.output)):
+        return None
+    scale, zero_point = call.per_tensor(call.output)
+    low, high = activation_range(op.activation, scale, zero_point, call.output_type)
+    first, second = (round(call.per_tensor(x)[0] / scale * (1 << _SHIFT)) for x in (a, b))
+    second = -second if isinstance(op, Sub) else second
+    every = np.arange(-128, 128, dtype=np.int8)
+    x, y = np.repeat(every, len(every)), np.tile(every, len(every))
+    (output,) = evaluate(replace(call, values=(x, y)))
+    expected = output.astype(np.int64)
+    sums = first * x.astype(np.int64) + second * y.astype(np.int64)
+    least = max(((expected << _SHIFT) - sums)[expected > low], default=INT32_MIN)
+    most = min((((expected + 1) << _SHIFT) - 1 - sums)[expected < high], default=INT32_MAX)
+    offset = int(np.clip((least + most) >> 1, INT32_MIN, INT32_MAX))
+    products = (-128 * first, 128 * first, -128 * second, 128 * second)
+    ends = (*products, sums.min() + offset, sums.max() + offset)
+    if least > most or min(ends) < INT32_MIN or max(ends) > INT32_MAX:
+        return None
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_add_once_s8",
+            struct="ek_add_once",
+            parameters={
+                "elements": elements,
+                "a_factor": first,
+                "b_factor": second,
+                "offset": offset,
+                "output_min": low,
+                "output_max": high,
+            },
+            operands=(a.name, b.name),
+            outputs=call.node.outputs,
+            overwrites=(0, 1),
+        )
+
+    return by_elements(call, of_elements)
+
+
+def _add_broadcast(op: Add | Sub, call: Call) -> Step:
     first, second, last = map(quantize_multiplier, sum_factors(op, call))
     parameters: dict[str, Value] = {
         **_operands(call),
@@ -52,7 +109,6 @@ def _operands(call: Call) -> dict[str, Value]:
         raise call.refuse("has a C kernel for int8 only")
     shape = call.output.shape
     return {
-        "shape": padded(shape, 1),
         "a_strides": padded(broadcast(a.shape, shape), 0),
         "b_strides": padded(broadcast(b.shape, shape), 0),
         "a_zero_point": call.per_tensor(a)[1],
@@ -70,8 +126,35 @@ def _binary(call: Call, name: str, struct: str, parameters: dict[str, Value]) ->
     """An operand of the output's shape is read element by element as the output is written."""
     operands = tuple(map(_operand, call.inputs, "ab"))
     whole = tuple(i for i, x in enumerate(call.inputs) if x.elements == call.output.elements)
-    kernel = Kernel(name, struct, parameters, operands, call.node.outputs, overwrites=whole)
-    return Step(call.node, (kernel,))
+    shape = padded(call.output.shape, 1)
+
+    def of_shape(shape: tuple[int, ...]) -> Kernel:
+        fields = {**parameters, "shape": shape}
+        return Kernel(name, struct, fields, operands, call.node.outputs, overwrites=whole)
+
+    def of_rows(rows: Axis) -> Kernel:
+        return of_shape((*shape[:_HEIGHT], rows.count, *shape[_HEIGHT + 1 :]))
+
+    is_by_rows = all(_is_by_rows(x, call.output) for x in call.inputs)
+    return Step(call.node, (of_shape(shape),), of_rows=of_rows if is_by_rows else None)
+
+
+def _is_by_rows(operand: Tensor, output: Tensor) -> bool:
+    """Whether any row of an image reads the same row of an operand, or the same of it as others."""
+    if len(output.shape) != 4:
+        return False
+    is_row = operand.data is None and operand.shape == output.shape
+    return is_row or padded(operand.shape, 1)[_HEIGHT] == 1
+
+
+def by_elements(call: Call, of_elements: Callable[[int], Kernel]) -> Step:
+    """The step of a kernel that computes so many elements, one by one, wherever they lie."""
+    shape, elements = call.output.shape, call.output.elements
+
+    def of_rows(rows: Axis) -> Kernel:
+        return of_elements(elements // shape[1] * rows.count)
+
+    return Step(call.node, (of_elements(elements),), of_rows=of_rows if len(shape) == 4 else None)
 
 
 def _operand(tensor: Tensor, role: str) -> str | Constant:
@@ -94,13 +177,16 @@ def rescale(op: Rescale, call: Call) -> Step:
 
 
 def _table(call: Call, table: Array) -> Step:
-    x = call.inputs[0]
-    kernel = Kernel(
-        name="ek_lookup_8",
-        struct="ek_lookup",
-        parameters={"elements": x.elements, "table": Constant("table", table)},
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        overwrites=(0,),
-    )
-    return Step(call.node, (kernel,))
+    x, stored = call.inputs[0], Constant("table", table)
+
+    def of_elements(elements: int) -> Kernel:
+        return Kernel(
+            name="ek_lookup_8",
+            struct="ek_lookup",
+            parameters={"elements": elements, "table": stored},
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            overwrites=(0,),
+        )
+
+    return by_elements(call, of_elements)

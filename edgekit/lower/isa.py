@@ -12,6 +12,8 @@ class Isa(Enum):
     """
 
     PORTABLE = "portable"
+    THUMB = "thumb"
+    """One 32-bit product an instruction and no wider or narrower ones: ARMv6-M, ARMv7-M."""
     DSP = "dsp"
     """Two 16-bit products an instruction: ARMv7E-M, and ARMv8-M with the DSP extension."""
     MVE = "mve"
@@ -29,9 +31,16 @@ class Isa(Enum):
 
 
 _CORES = {
+    "cortex-m0plus": Isa.THUMB,
+    "cortex-m3": Isa.THUMB,
     "cortex-m4": Isa.DSP,
     "cortex-m7": Isa.DSP,
     "cortex-m33": Isa.DSP,
     "cortex-m55": Isa.MVE,
 }
-_KERNELS = {Isa.PORTABLE: (), Isa.DSP: (Isa.DSP,), Isa.MVE: (Isa.MVE, Isa.DSP)}
+_KERNELS = {
+    Isa.PORTABLE: (),
+    Isa.THUMB: (Isa.THUMB,),
+    Isa.DSP: (Isa.DSP,),
+    Isa.MVE: (Isa.MVE, Isa.DSP),
+}

@@ -18,30 +18,33 @@ from edgekit.lower.windows import geometry
 
 def average_pool_2d(op: AveragePool2D, call: Call) -> Step:
     """The step of an AveragePool2D."""
-    offset = OFFSET if isinstance(op, UnsignedAveragePool2D) else 0
-    return _pool(op, call, "ek_average_pool_s8", offset)
+    return pool(op, call, "ek_average_pool_s8")
 
 
 def max_pool_2d(op: MaxPool2D, call: Call) -> Step:
     """The step of a MaxPool2D."""
-    return _pool(op, call, "ek_max_pool_s8")
+    return pool(op, call, "ek_max_pool_s8")
 
 
-def _pool(op: AveragePool2D | MaxPool2D, call: Call, name: str, offset: int = 0) -> Step:
+def pool(op: AveragePool2D | MaxPool2D, call: Call, name: str) -> Step:
+    """The step by a kernel of that name; what was uint8 is averaged as such."""
     x = call.inputs[0]
     if x.dtype is not DType.INT8:
         raise call.refuse("has a C kernel for int8 only")
     rows = Axis.of(x.shape[1], op.filter[0], op.stride[0], 1, op.padding)
     columns = Axis.of(x.shape[2], op.filter[1], op.stride[1], 1, op.padding)
     low, high = activation_range(op.activation, *call.per_tensor(call.output), call.output_type)
-    parameters = {
-        **geometry(rows, columns, x.shape),
-        "offset": offset,
-        "output_min": low,
-        "output_max": high,
-    }
-    kernel = Kernel(name, "ek_pool", parameters, (x.name,), call.node.outputs)
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        parameters = {
+            **geometry(rows, columns, x.shape),
+            "offset": OFFSET if isinstance(op, UnsignedAveragePool2D) else 0,
+            "output_min": low,
+            "output_max": high,
+        }
+        return Kernel(name, "ek_pool", parameters, (x.name,), call.node.outputs)
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def mean(op: Mean, call: Call) -> Step:

@@ -24,22 +24,26 @@ def conv_2d(op: Conv2D, call: Call) -> Step:
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
     gathers = (height, width, *op.stride, rows.before, columns.before) != (1, 1, 1, 1, 0, 0)
-    kernel = Kernel(
-        name="ek_conv_s8",
-        struct="ek_conv",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            **dilation(rows, columns),
-            "output_channels": outputs,
-            "groups": x.shape[3] // depth,
-            **_weights(weights, terms, "OHWI"),
-            **requantization(terms),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=_PIXELS * height * width * depth if gathers else 0,
-    )
-    return Step(call.node, (kernel,))
+    stored, finish = _weights(weights, terms, "OHWI"), requantization(terms)
+
+    def of_rows(rows: Axis) -> Kernel:
+        return Kernel(
+            name="ek_conv_s8",
+            struct="ek_conv",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                **dilation(rows, columns),
+                "output_channels": outputs,
+                "groups": x.shape[3] // depth,
+                **stored,
+                **finish,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=_PIXELS * height * width * depth if gathers else 0,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
@@ -49,26 +53,31 @@ def depthwise_conv_2d(op: DepthwiseConv2D, call: Call) -> Step:
     _, height, width, channels = weights.shape
     rows = Axis.of(x.shape[1], height, op.stride[0], op.dilation[0], op.padding)
     columns = Axis.of(x.shape[2], width, op.stride[1], op.dilation[1], op.padding)
-    laps = any(axis.padded > axis.size for axis in (rows, columns))
     window_bytes = height * width * x.shape[3]
-    held_bytes = (rows.before + 1) * columns.count * channels
+    stored = _weights(weights, terms, "kernel rows, columns, channels")
+    finish = requantization(terms)
     may_overwrite = x.shape[0] == 1 and channels == x.shape[3]
-    kernel = Kernel(
-        name="ek_depthwise_s8",
-        struct="ek_depthwise",
-        parameters={
-            **geometry(rows, columns, x.shape),
-            **dilation(rows, columns),
-            "multiplier": channels // x.shape[3],
-            **_weights(weights, terms, "kernel rows, columns, channels"),
-            **requantization(terms),
-        },
-        operands=(x.name,),
-        outputs=call.node.outputs,
-        scratch_bytes=window_bytes if laps else 0,
-        in_place_scratch_bytes=window_bytes + held_bytes if may_overwrite else None,
-    )
-    return Step(call.node, (kernel,))
+
+    def of_rows(rows: Axis) -> Kernel:
+        laps = any(axis.padded > axis.size for axis in (rows, columns))
+        held_bytes = (rows.before + 1) * columns.count * channels
+        return Kernel(
+            name="ek_depthwise_s8",
+            struct="ek_depthwise",
+            parameters={
+                **geometry(rows, columns, x.shape),
+                **dilation(rows, columns),
+                "multiplier": channels // x.shape[3],
+                **stored,
+                **finish,
+            },
+            operands=(x.name,),
+            outputs=call.node.outputs,
+            scratch_bytes=window_bytes if laps else 0,
+            in_place_scratch_bytes=window_bytes + held_bytes if may_overwrite else None,
+        )
+
+    return Step.by_rows(call.node, rows, of_rows)
 
 
 def fully_connected(op: FullyConnected, call: Call) -> Step:

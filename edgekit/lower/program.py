@@ -7,10 +7,11 @@ a test can look at them. A kernel's struct and meaning stand in `firmware_templa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from edgekit.graph.ir import Array, Graph, Node
+from edgekit.graph.reference.windows import Axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,22 @@ class Kernel:
         return tuple(value for value in values if isinstance(value, Constant))
 
 
+OfRows = Callable[[Axis], Kernel]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step will take of the processor, before any compiler was there.
+
+    Attributes:
+        instructions: expected.
+        error: the share by which such estimates usually miss: 0.05 is 5 %.
+    """
+
+    instructions: int
+    error: float
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """A node and the calls that compute it.
@@ -74,29 +91,211 @@ class Step:
     Attributes:
         kernels: mostly one; several where a node is done in parts, none where nothing is to be
             done: the output is the first activation's bytes (a view).
+        estimate: what they take; None if that was never measured.
+        of_rows: windows along the rows of an image -> the one kernel for them: the same function
+            with the same constants, parameters and scratch as they must be for so many rows. None
+            if it computes everything or nothing.
+        least_rows: of the output, for which `of_rows` holds.
+        others: ways to compute the node that were not chosen, the cheapest first.
     """
 
     node: Node
     kernels: tuple[Kernel, ...]
+    estimate: Estimate | None = None
+    of_rows: OfRows | None = None
+    least_rows: int = 1
+    others: tuple[Step, ...] = ()
+
+    @staticmethod
+    def by_rows(node: Node, rows: Axis, of_rows: OfRows, least_rows: int = 1) -> Step:
+        """The step of one kernel, for all rows of an image and for any others."""
+        return Step(node, (of_rows(rows),), of_rows=of_rows, least_rows=least_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of a kernel, where its tensors lie, and which part of the output it makes.
+
+    Attributes:
+        step: the index of the step that it belongs to.
+        kernel: what is called; calls with the same parameters share it.
+        offsets: bytes from the start of the place that each operand has, then of each output's
+            place; 0 for constants.
+        begin: the first byte that it makes, counted from the start of the whole tensor.
+        made_bytes: how many it makes; 0 where it only moves what was made before.
+    """
+
+    step: int
+    kernel: Kernel
+    offsets: tuple[int, ...]
+    begin: int = 0
+    made_bytes: int = 0
+
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """All that may differ from one turn of a loop to the next."""
+        return (*self.offsets, self.begin)
+
+    def moved(self, by: tuple[int, ...]) -> Call:
+        """The same call with something added to each of `moving`."""
+        *offsets, begin = map(sum, zip(self.moving, by, strict=True))
+        return replace(self, offsets=tuple(offsets), begin=begin)
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """Calls that are repeated; a single turn is no loop.
+
+    Attributes:
+        turns: how often.
+        calls: of the first turn.
+        strides: for each call, what is added to its `moving` from turn to turn.
+    """
+
+    turns: int
+    calls: tuple[Call, ...]
+    strides: tuple[tuple[int, ...], ...]
+
+    def unrolled(self) -> Iterator[Call]:
+        """Every call, in order."""
+        for turn in range(self.turns):
+            for call, strides in zip(self.calls, self.strides, strict=True):
+                yield call.moved(tuple(turn * stride for stride in strides))
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The rows of a tensor that are in memory together, instead of all.
+
+    Attributes:
+        size_bytes: of the most rows.
+        are_kept: whether some stay from one stripe to the next.
+    """
+
+    size_bytes: int
+    are_kept: bool
+
+
+@dataclass(frozen=True)
+class Trail:
+    """The output of stripes may lie on the rows of an input that were read for the last time.
+
+    Attributes:
+        name: of that input.
+        distance_bytes: that it must begin behind the start of the output, at least.
+    """
+
+    name: str
+    distance_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stripes:
+    """Consecutive steps that are computed together, some rows of the last one's output at a time.
+
+    Attributes:
+        first, last: the steps, both included.
+        rows: of the last one's output in a stripe.
+        lines: of each tensor that only these steps touch.
+        trail: of the largest input that nobody else reads later; None if there is none.
+        loops: the calls.
+    """
+
+    first: int
+    last: int
+    rows: int
+    lines: Mapping[str, Lines]
+    trail: Trail | None
+    loops: tuple[Loop, ...]
+
+    def calls(self) -> Iterator[Call]:
+        """Every call, in order."""
+        for loop in self.loops:
+            yield from loop.unrolled()
 
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A graph and one step a node, in execution order."""
+    """A graph and one step a node, in execution order.
+
+    Attributes:
+        stripes: which of the steps are computed in stripes, in order; see `lower.stripes`.
+    """
 
     graph: Graph
     steps: tuple[Step, ...]
+    stripes: tuple[Stripes, ...] = ()
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """All that are called, with their parameters, each once, in order of their first call."""
+        calls = (call for part in self.parts() for loop in part for call in loop.calls)
+        return tuple({id(call.kernel): call.kernel for call in calls}.values())
 
     @property
     def kernel_names(self) -> tuple[str, ...]:
-        """The kernels that are called, each once, sorted."""
-        return tuple(sorted({kernel.name for step in self.steps for kernel in step.kernels}))
+        """The functions that are called, each once, sorted."""
+        return tuple(sorted({kernel.name for kernel in self.kernels}))
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """All arrays that the kernels read, each once."""
+        constants = (constant for kernel in self.kernels for constant in kernel.constants)
+        return tuple({id(constant): constant for constant in constants}.values())
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Of all steps, with the mean of their errors by their share; None if one has none."""
+        parts = [step.estimate for step in self.steps if step.estimate is not None]
+        if len(parts) < len(self.steps):
+            return None
+        total = sum(part.instructions for part in parts)
+        missed = sum(part.instructions * part.error for part in parts)
+        return Estimate(total, missed / total if total else 0.0)
 
     @property
     def weights_bytes(self) -> int:
         """All constants that the kernels read, as they lie in flash."""
-        kernels = (kernel for step in self.steps for kernel in step.kernels)
-        return sum(constant.data.nbytes for kernel in kernels for constant in kernel.constants)
+        return sum(constant.data.nbytes for constant in self.constants)
+
+    def parts(self) -> Iterator[tuple[Loop, ...]]:
+        """The loops of each step, or of all steps of some stripes together, in order."""
+        begins = {stripes.first: stripes for stripes in self.stripes}
+        index = 0
+        while index < len(self.steps):
+            if index in begins:
+                yield begins[index].loops
+                index = begins[index].last + 1
+            else:
+                yield (self._whole(index),)
+                index += 1
+
+    def calls(self) -> Iterator[Call]:
+        """Every call of an inference, in order."""
+        for part in self.parts():
+            for loop in part:
+                yield from loop.unrolled()
+
+    def kernels_of(self, index: int) -> tuple[Kernel, ...]:
+        """What is called for a step, at once or in stripes."""
+        for one in self.stripes:
+            if one.first <= index <= one.last:
+                calls = [call for loop in one.loops for call in loop.calls if call.step == index]
+                return tuple({id(call.kernel): call.kernel for call in calls}.values())
+        return self.steps[index].kernels
+
+    def is_in_stripes(self, index: int) -> bool:
+        """Whether a step is computed together with others."""
+        return any(one.first <= index <= one.last for one in self.stripes)
+
+    def _whole(self, index: int) -> Loop:
+        """A step at once."""
+        kernels = self.steps[index].kernels
+        ends = [(0,) * (len(kernel.operands) + len(kernel.outputs)) for kernel in kernels]
+        calls = tuple(
+            Call(index, kernel, offsets) for kernel, offsets in zip(kernels, ends, strict=True)
+        )
+        return Loop(1, calls, tuple((*offsets, 0) for offsets in ends))
 
     def activations(self, node: Node) -> tuple[str, ...]:
         """The activations that a node reads."""

@@ -11,7 +11,7 @@ size and by breadth); Sekiyama et al. 2018, arXiv:1804.10001 (best fit).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.plan.greedy import Buffer, height
@@ -39,26 +39,53 @@ class Packing:
     is_optimal: bool
 
 
-def pack(buffers: Sequence[Buffer]) -> Packing:
-    """The lowest placement found; buffers that are alive together never overlap."""
+Distances = Mapping[tuple[int, int], int]
+
+
+def pack(
+    buffers: Sequence[Buffer], distances: Distances | None = None, *, is_quick: bool = False
+) -> Packing:
+    """The lowest placement found; buffers that are alive together never overlap.
+
+    Args:
+        distances: (i, j): buffer j may begin so many bytes behind the start of i, even inside it;
+            or else it lies wholly below i.
+        is_quick: tries a few orders only, and does not search.
+    """
     if not buffers:
         return Packing((), 0, True)
-    bound = lower_bound(buffers)
-    fit = _FirstFit(buffers)
+    distances = distances or {}
+    bound = lower_bound(buffers, distances)
+    fit = _FirstFit(buffers, distances)
     best: Packing | None = None
     for order in _greedy_orders(buffers):
         best = _lower(best, fit.packing(order, bound))
         if best.is_optimal:
             return best
     assert best is not None
-    if len(buffers) <= _SEARCHABLE:
+    if is_quick:
+        return best
+    if len(buffers) <= _SEARCHABLE and not distances:
         best = _Exhaustive(buffers, best).packing()
     return best if best.is_optimal else _climb(fit, best, bound)
 
 
-def lower_bound(buffers: Sequence[Buffer]) -> int:
+def lower_bound(buffers: Sequence[Buffer], distances: Distances | None = None) -> int:
     """The most bytes alive at one step; no placement is lower."""
-    return max((sum(b.size_bytes for b in alive) for alive in _alive(buffers)), default=0)
+    pairs = [(buffers[i], buffers[j], d) for (i, j), d in (distances or {}).items()]
+    return max((_least(alive, pairs) for alive in _alive(buffers)), default=0)
+
+
+def _least(alive: list[Buffer], pairs: Sequence[tuple[Buffer, Buffer, int]]) -> int:
+    present = set(map(id, alive))
+    saved = sum(shared_bytes(*pair) for pair in pairs if {id(pair[0]), id(pair[1])} <= present)
+    return sum(buffer.size_bytes for buffer in alive) - saved
+
+
+def shared_bytes(one: Buffer, other: Buffer, distance: int) -> int:
+    """What two buffers save if the other begins so far behind the start of the first."""
+    together = one.size_bytes + other.size_bytes
+    return max(0, together - max(one.size_bytes, distance + other.size_bytes))
 
 
 def _alive(buffers: Sequence[Buffer]) -> list[list[Buffer]]:
@@ -102,10 +129,21 @@ def _by_breadth(buffers: Sequence[Buffer]) -> list[int]:
 class _FirstFit:
     """Places buffers one by one, each into the lowest gap among those alive with it."""
 
-    def __init__(self, buffers: Sequence[Buffer]) -> None:
+    def __init__(self, buffers: Sequence[Buffer], distances: Distances | None = None) -> None:
         self._buffers = buffers
+        agreed = distances or {}
+        # For each buffer the others alive with it, how far below them it must begin, and how far
+        # above: its own size and theirs, unless something else was agreed.
         self._together = [
-            [j for j, other in enumerate(buffers) if j != i and buffer.overlaps(other)]
+            [
+                (
+                    j,
+                    min(buffer.size_bytes, agreed.get((i, j), buffer.size_bytes)),
+                    min(other.size_bytes, agreed.get((j, i), other.size_bytes)),
+                )
+                for j, other in enumerate(buffers)
+                if j != i and buffer.overlaps(other)
+            ]
             for i, buffer in enumerate(buffers)
         ]
 
@@ -118,11 +156,16 @@ class _FirstFit:
         return Packing(tuple(offsets), top, top == bound)
 
     def _lowest_gap(self, i: int, offsets: Sequence[int]) -> int:
-        size, gap = self._buffers[i].size_bytes, 0
-        for start, j in sorted((offsets[j], j) for j in self._together[i] if offsets[j] >= 0):
-            if start - gap >= size:
+        gap = 0
+        closed = [
+            (offsets[j] - below, offsets[j] + above)
+            for j, below, above in self._together[i]
+            if offsets[j] >= 0
+        ]
+        for start, end in sorted(closed):
+            if start >= gap:
                 break
-            gap = max(gap, start + self._buffers[j].size_bytes)
+            gap = max(gap, end)
         return gap
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from edgekit.lower.program import Kernel, Program
 from edgekit.plan.arena import ALIGNMENT, activation_buffers
 from edgekit.plan.greedy import Buffer
+from edgekit.plan.placement import shared_bytes
 from edgekit.plan.tflm_memory import align
 
 
@@ -56,10 +57,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Sharing:
-    """The groups, and the scratch that each step needs then; both with their lives."""
+    """The groups, and the scratch that each step needs then; both with their lives.
+
+    Attributes:
+        trails: (group, other): how many bytes the other must begin behind the first, where that
+            is enough although both are alive; see `lower.program.Trail`.
+    """
 
     groups: tuple[Group, ...]
     scratch: dict[int, Buffer]
+    trails: dict[tuple[int, int], int]
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -68,7 +75,34 @@ class Sharing:
 
     def bytes_at(self, step: int) -> int:
         """What is alive during a step, counted from 1."""
-        return sum(b.size_bytes for b in self.buffers if b.first <= step <= b.last)
+        alive = {i for i, b in enumerate(self.buffers) if b.first <= step <= b.last}
+        saved = sum(
+            shared_bytes(self.buffers[i], self.buffers[j], distance)
+            for (i, j), distance in self.trails.items()
+            if {i, j} <= alive
+        )
+        return sum(self.buffers[i].size_bytes for i in alive) - saved
+
+
+def striped_buffers(program: Program) -> list[Buffer]:
+    """The activations as buffers; of those inside stripes only the lines.
+
+    What stripes read from outside lives until the last one, what they leave from the first one on,
+    and so do lines that are kept. Other lines live from layer to layer within each stripe.
+    """
+    buffers = {buffer.name: buffer for buffer in activation_buffers(program.graph)}
+    for stripes in program.stripes:
+        begin, end = stripes.first + 1, stripes.last + 1
+        for step in program.steps[stripes.first : stripes.last + 1]:
+            for name in (*program.activations(step.node), *step.node.outputs):
+                buffer, lines = buffers[name], stripes.lines.get(name)
+                first, last = min(buffer.first, end), max(buffer.last, begin)
+                if lines is None or lines.are_kept:
+                    first = min(first, begin) if name in step.node.outputs else first
+                    last = max(last, end)
+                size = align(lines.size_bytes, ALIGNMENT) if lines else buffer.size_bytes
+                buffers[name] = Buffer(name, size, first, last)
+    return list(buffers.values())
 
 
 def parts(program: Program) -> Iterator[Part]:
@@ -84,7 +118,8 @@ def parts(program: Program) -> Iterator[Part]:
 def costly(program: Program) -> Iterator[int]:
     """Steps that could overwrite their input if they had more scratch."""
     for index, step in enumerate(program.steps):
-        if any(kernel.in_place_scratch_bytes is not None for kernel in step.kernels):
+        able = any(kernel.in_place_scratch_bytes is not None for kernel in step.kernels)
+        if able and not program.is_in_stripes(index):
             yield index
 
 
@@ -105,14 +140,17 @@ class _Steps:
     def __init__(self, program: Program, choice: Choice) -> None:
         self._program = program
         self._choice = choice
-        buffers = activation_buffers(program.graph)
+        buffers = striped_buffers(program)
         self._group_of = {buffer.name: Group(buffer, {buffer.name: 0}) for buffer in buffers}
         self._scratch: dict[int, Buffer] = {}
 
     def sharing(self) -> Sharing:
         for index, step in enumerate(self._program.steps):
-            scratch_bytes = max((kernel.scratch_bytes or 0 for kernel in step.kernels), default=0)
-            if not step.kernels:
+            kernels = self._program.kernels_of(index)
+            scratch_bytes = max((kernel.scratch_bytes or 0 for kernel in kernels), default=0)
+            if self._program.is_in_stripes(index):
+                pass
+            elif not step.kernels:
                 self._join(self._program.activations(step.node)[0], step.node.outputs[0], 0)
             elif len(step.kernels) == 1 and (source := self._gives_way(index, step.kernels[0])):
                 self._join(source, step.kernels[0].outputs[0], 0)
@@ -124,8 +162,19 @@ class _Steps:
             if scratch_bytes:
                 size = align(scratch_bytes, ALIGNMENT)
                 self._scratch[index] = Buffer(step.node.name, size, index + 1, index + 1)
-        groups = {id(group): group for group in self._group_of.values()}
-        return Sharing(tuple(groups.values()), self._scratch)
+        groups = tuple({id(group): group for group in self._group_of.values()}.values())
+        return Sharing(groups, self._scratch, dict(self._trails(groups)))
+
+    def _trails(self, groups: tuple[Group, ...]) -> Iterator[tuple[tuple[int, int], int]]:
+        """The trails of stripes, unless anything else lies in the places that would overlap."""
+        for stripes in self._program.stripes:
+            if stripes.trail is not None:
+                output = self._program.steps[stripes.last].node.outputs[0]
+                one, other = self._group_of[output], self._group_of[stripes.trail.name]
+                ends = other.buffer.last == stripes.last + 1 and one.buffer.first > stripes.first
+                if ends and set(other.places.values()) == {0} and one.places[output] == 0:
+                    key = groups.index(one), groups.index(other)
+                    yield key, align(stripes.trail.distance_bytes, ALIGNMENT)
 
     def _join(self, name: str, other: str, offset: int) -> None:
         """All that shares with `other` moves to `offset` bytes behind the start of `name`."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgekit.lower.program import Program
-from edgekit.plan.arena import ArenaPlan, PlacedBuffer, activation_buffers, peak
+from edgekit.plan.arena import ArenaPlan, PlacedBuffer, peak
 from edgekit.plan.placement import Packing, lower_bound, pack
-from edgekit.plan.sharing import Choice, Sharing, costly, parts, share
+from edgekit.plan.sharing import Choice, Sharing, costly, parts, share, striped_buffers
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class StaticMemory:
     bound_bytes: int
 
 
+def quick_arena_bytes(program: Program) -> int:
+    """An arena that is enough, without a search for the smallest: for comparing many programs."""
+    sharing = share(program, Choice())
+    return pack(sharing.buffers, sharing.trails, is_quick=True).height_bytes
+
+
 def plan_memory(program: Program) -> StaticMemory:
     """Place the activations and scratch buffers of a program."""
     plan = _with_costly_steps(program, _with_parts(program, _Plan.of(program, Choice())))
@@ -49,7 +55,7 @@ def plan_memory(program: Program) -> StaticMemory:
         },
         scratch=dict(zip(scratch, offsets[len(plan.sharing.groups) :], strict=True)),
         scratch_bytes={index: buffer.size_bytes for index, buffer in scratch.items()},
-        bound_bytes=lower_bound(plan.sharing.buffers),
+        bound_bytes=lower_bound(plan.sharing.buffers, plan.sharing.trails),
     )
 
 
@@ -64,7 +70,7 @@ class _Plan:
     @staticmethod
     def of(program: Program, choice: Choice) -> _Plan:
         sharing = share(program, choice)
-        return _Plan(choice, sharing, pack(sharing.buffers))
+        return _Plan(choice, sharing, pack(sharing.buffers, sharing.trails))
 
 
 def _with_parts(program: Program, plan: _Plan) -> _Plan:
@@ -102,7 +108,7 @@ def arena_plan(program: Program, memory: StaticMemory) -> ArenaPlan:
     """The same as pictures and reports show it: every buffer over its life at its place."""
     tensors = [
         PlacedBuffer(b.name, b.size_bytes, b.first, b.last, memory.offsets[b.name], False)
-        for b in activation_buffers(program.graph)
+        for b in striped_buffers(program)
     ]
     scratch = [
         PlacedBuffer(

@@ -31,8 +31,10 @@ def bench(report: Plain) -> RenderableType:
 def program_rows(run: Plain) -> Iterator[tuple[str, RenderableType]]:
     """Compiler, instructions and memory of a run on a chip."""
     yield "compiler", f"{run['compiler']}  {run['flags']}"
-    per = f", {run['macs'] / run['instructions']:.3f} MACs each" if run["instructions"] else ""
-    yield "instructions", f"{run['instructions']:,} an inference for {run['macs']:,} MACs{per}"
+    computed, count = run["macs_computed"], run["instructions"]
+    per = f", {computed / count:.3f} MACs each" if count else ""
+    given = f" of the model's {run['macs']:,}" if computed != run["macs"] else ""
+    yield "instructions", f"{count:,} an inference for {computed:,} MACs{given}{per}"
     yield "arena", f"{run['arena_bytes']:,} bytes planned, {run['arena_used_bytes']:,} written"
     yield (
         "stack",
@@ -44,7 +46,8 @@ def program_rows(run: Plain) -> Iterator[tuple[str, RenderableType]]:
 def layer_counts(layers: Sequence[Plain]) -> Table:
     """One row a layer."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for header in ("layer", "kernel", "MACs", "instructions", "share", "MACs each"):
+    headers = ("layer", "kernel", "MACs", "instructions", "share", "MACs each", "predicted")
+    for header in headers:
         table.add_column(header, justify="left" if header == "kernel" else "right", no_wrap=True)
     total = sum(layer["instructions"] for layer in layers) or 1
     for layer in layers:
@@ -56,8 +59,17 @@ def layer_counts(layers: Sequence[Plain]) -> Table:
             f"{count:,}",
             f"{100 * count / total:.1f} %",
             f"{layer['macs'] / count:.2f}" if layer["macs"] and count else "",
+            _predicted(layer),
         )
     return table
+
+
+def _predicted(layer: Plain) -> str:
+    """By how much the cost table's estimate misses what was counted."""
+    predicted, count = layer["predicted"], layer["instructions"]
+    if predicted is None:
+        return "not known"
+    return f"{100 * (predicted / count - 1):+.1f} %" if count else ""
 
 
 def _exact(report: Plain) -> Text:

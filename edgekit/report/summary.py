@@ -47,6 +47,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
         f"{report['tflite']['bytes']:,} bytes, {sum(ops.values())} operators "
         f"({', '.join(f'{count} {name}' for name, count in ops.items())})",
     )
+    if report.get("folded"):
+        yield "folded", _folded(report["folded"])
     yield "verified", _verified(report["verified"])
     if report.get("repair"):
         yield "repairs", _repairs(report["repair"], report["repair_on"])
@@ -54,6 +56,8 @@ def _rows(report: Report) -> Iterator[tuple[str, RenderableType]]:
     if report.get("edgetpu"):
         yield "Edge TPU", _edgetpu(report["edgetpu"])
     yield from _memory(report["memory"])
+    if report.get("instructions"):
+        yield "instructions", _instructions(report["instructions"])
     if report.get("firmware"):
         yield "firmware", _firmware(report["firmware"])
     yield "seconds", _seconds(report["seconds"])
@@ -76,6 +80,13 @@ def _pruned(pruned: Report) -> str:
         f"{pruned['params_before']:,} -> {pruned['params_after']:,}, MACs "
         f"{pruned['macs_before'] / 1e6:,.1f} M -> {pruned['macs_after'] / 1e6:,.1f} M"
     )
+
+
+def _folded(folded: Report) -> str:
+    before, after = folded["macs_before"], folded["macs_after"]
+    if before == after:
+        return "every channel counts"
+    return f"MACs {before / 1e6:,.1f} M -> {after / 1e6:,.1f} M: the others cannot change an output"
 
 
 def _origin(origin: Report) -> str:
@@ -164,6 +175,13 @@ def _memory(memory: Report) -> Iterator[tuple[str, str]]:
         measured = "" if memory["code_is_measured"] else " (estimate)"
         said += f", code {memory['code_bytes']:,} bytes{measured}"
     yield "memory", said
+
+
+def _instructions(instructions: Report) -> str:
+    share = 100 * instructions["error"]
+    return (
+        f"about {instructions['estimate']:,} an inference (estimate, layers within {share:.0f} %)"
+    )
 
 
 def _firmware(firmware: Report) -> Text:

@@ -8,6 +8,7 @@ read at the wrong places.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit.backends import c
@@ -21,11 +22,12 @@ from edgekit.emulate.samples import random_samples, reference_outputs
 from edgekit.emulate.toolchain import for_core
 from edgekit.errors import InputError, UnsupportedError
 from edgekit.graph.ir import Graph
+from edgekit.graph.passes.folding import fold
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
-from edgekit.plan.static_memory import StaticMemory, arena_plan, plan_memory
+from edgekit.plan.static_memory import StaticMemory, arena_plan
+from edgekit.plan.striping import plan_program
 
 _ELF = "self_test.elf"
 
@@ -34,7 +36,7 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
     """The firmware of a c bundle, compiled from its own files.
 
     Args:
-        bundle: opened, its files checked.
+        bundle: opened, its files checked; its manifest says whether its program is folded.
         graph: its model's.
         board: that it is for.
         compiler: see `toolchain.for_core`.
@@ -44,21 +46,46 @@ def of_bundle(bundle: Bundle, graph: Graph, board: Board, compiler: str | None) 
         MissingToolError: no compiler is installed.
         EdgekitError: shows what the compiler said.
     """
-    program = lower(graph, Isa.of(board.core))
-    memory = plan_memory(program)
+    computed = fold(graph) if bundle.provenance.get("folded") is True else graph
+    plan = plan_program(computed, Isa.of(board.core), _ram_bytes(bundle))
+    program, memory = plan.program, plan.memory
     for name, content in c_program(program, memory).items():
         if name not in bundle or bundle.read(name) != content:
             raise InputError(
                 f"{bundle.path / name} is not what this version of edgekit writes.",
                 hint="Build the bundle again.",
             )
-    return _compiled(bundle.path, board, program, memory, compiler)
+    return _compiled(bundle.path, board, (graph, computed), program, memory, compiler)
+
+
+def _ram_bytes(bundle: Bundle) -> int | None:
+    """What the bundle was planned for."""
+    memory = bundle.provenance.get("memory")
+    found = memory.get("ram_bytes") if isinstance(memory, Mapping) else None
+    return found if isinstance(found, int) else None
 
 
 def of_model(
-    name: str, graph: Graph, tflite: bytes, board: Board, compiler: str | None, seed: int = 0
+    name: str,
+    graph: Graph,
+    tflite: bytes,
+    board: Board,
+    compiler: str | None,
+    seed: int = 0,
+    *,
+    folds: bool = True,
+    ram_bytes: int | None = None,
 ) -> Firmware:
     """The firmware that a c bundle of this model would hold, with one random golden vector.
+
+    Args:
+        name: of the model.
+        graph, tflite: the model.
+        board: that it is for.
+        compiler: see `toolchain.for_core`.
+        seed: of the golden vector.
+        folds: leave out what cannot change the outputs.
+        ram_bytes: see `plan_program`.
 
     Raises:
         UnsupportedError: the board takes no C programs, or an op has no kernel.
@@ -71,8 +98,9 @@ def of_model(
             f"The board {board.id} takes no C programs.",
             hint="`edgekit boards` shows which do: those with the target c.",
         )
-    program = lower(graph, Isa.of(board.core))
-    memory = plan_memory(program)
+    computed = fold(graph) if folds else graph
+    plan = plan_program(computed, Isa.of(board.core), ram_bytes)
+    program, memory = plan.program, plan.memory
     inputs = random_samples(graph, 1, seed)
     deployment = Deployment(
         name=name,
@@ -85,20 +113,29 @@ def of_model(
         golden=Golden(inputs, reference_outputs(graph, inputs)),
         arena=arena_plan(program, memory),
         provenance={},
+        computed=computed,
+        ram_bytes=ram_bytes,
     )
     c.BACKEND.check(deployment)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         for path, content in c.sources(deployment).items():
             (Path(folder) / path).write_bytes(content)
-        return _compiled(Path(folder), board, program, memory, compiler)
+        return _compiled(Path(folder), board, (graph, computed), program, memory, compiler)
 
 
 def _compiled(
-    sources: Path, board: Board, program: Program, memory: StaticMemory, compiler: str | None
+    sources: Path,
+    board: Board,
+    graphs: tuple[Graph, Graph],
+    program: Program,
+    memory: StaticMemory,
+    compiler: str | None,
 ) -> Firmware:
+    """Args: graphs: the model's, and the one that is computed."""
     toolchain = for_core(board.core, board.features, compiler)
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         elf = Path(folder) / _ELF
         compile_bundle(sources, elf, toolchain)
         image = read_image(elf.read_bytes())
-    return Firmware(board, program, memory, c_program(program, memory), image, toolchain)
+    sources_of_network = c_program(program, memory)
+    return Firmware(board, *graphs, program, memory, sources_of_network, image, toolchain)

@@ -113,7 +113,9 @@ class Request(Training):
     embedding: bool = False
     max_drop: float | None = None
     repair: str | None = None
+    fold: bool | None = None
     diagnose: bool = False
+    ram_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if (self.arch is None) == (self.model is None):
@@ -134,6 +136,11 @@ class Request(Training):
             raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:
             raise UsageError("--max-drop needs classes; --embedding leaves them out.")
+        if self.ram_bytes is not None and self.target != "c":
+            raise UsageError(
+                f"--ram plans a generated C program, not a bundle for {self.target}.",
+                hint="Build with --target c.",
+            )
 
 
 @dataclass(frozen=True)

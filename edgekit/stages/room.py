@@ -55,7 +55,7 @@ def _verdict(request: Request, graph: Graph, board: Board) -> Fit:
     graph = headless(graph) if request.embedding else graph
     extremes = {name: (-1.0, 1.0) for name, t in graph.tensors.items() if not t.is_constant}
     integer = quantize(graph, Ranges(extremes, samples=1), softmax=not request.logits)
-    return c.foresee(board, integer, GOLDEN_SAMPLES)
+    return c.foresee(board, integer, GOLDEN_SAMPLES, request.ram_bytes)
 
 
 def _remedies(spec: ModelSpec, verdict: Callable[[Graph], Fit]) -> Iterator[str]:

@@ -6,13 +6,23 @@
 #include "{{ names["weights.h"] }}"
 
 void {{ prefix }}_invoke(uint8_t *arena) {
-{% if not layers | map(attribute="calls") | select | list %}
+{% if not blocks | map(attribute="calls") | select | list %}
   (void)arena; /* nothing is computed: the outputs are the inputs' bytes */
 {% endif %}
-{% for layer in layers %}
-  /* {{ layer.comment }} */
-{% for call in layer.calls %}
+{% for block in blocks %}
+{% for comment in block.comments %}
+  /* {{ comment }} */
+{% endfor %}
+{% if block.turns > 1 %}
+  for (int32_t stripe = 0; stripe < {{ block.turns }}; stripe++) {
+{% for call in block.calls %}
+    {{ call }};
+{% endfor %}
+  }
+{% else %}
+{% for call in block.calls %}
   {{ call }};
 {% endfor %}
+{% endif %}
 {% endfor %}
 }

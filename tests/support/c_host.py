@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from edgekit.graph.execute import run
 from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
+from edgekit.lower.program import Program
 from edgekit.plan.static_memory import plan_memory
 
 Values = npt.NDArray[Any]
@@ -64,12 +65,17 @@ class HostPrograms:
     """Several graphs as C programs in one executable: compiling is what takes the time."""
 
     def __init__(
-        self, graphs: Sequence[Graph], folder: Path, *flags: str, isa: Isa = Isa.PORTABLE
+        self,
+        graphs: Sequence[Graph],
+        folder: Path,
+        *flags: str,
+        isa: Isa = Isa.PORTABLE,
+        lowering: Callable[[Graph, Isa], Program] = lower,
     ) -> None:
         self._graphs = graphs
         includes, rows = [], []
         for index, graph in enumerate(graphs):
-            program = lower(graph, isa)
+            program = lowering(graph, isa)
             memory = plan_memory(program)
             for name, content in c_program(program, memory, f"case{index}").items():
                 (folder / name).write_bytes(content)
@@ -120,16 +126,18 @@ def assert_c_equals_reference(
     *flags: str,
     samples: int = 3,
     isa: Isa = Isa.PORTABLE,
+    lowering: Callable[[Graph, Isa], Program] = lower,
 ) -> None:
     """Random inputs give the same bits in C, under sanitizers, and in `graph.execute`.
 
     Args:
         flags: for the compiler, beside the strictest.
         isa: whose kernels, by their portable twins.
+        lowering: how a graph becomes a program.
     """
     from support.op_cases import random_values
 
-    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags, isa=isa)
+    programs = HostPrograms(graphs, folder, "-O1", *SANITIZERS, *flags, isa=isa, lowering=lowering)
     runs = [
         (index, [random_values(rng, graph.tensors[name]) for name in graph.inputs])
         for index, graph in enumerate(graphs)

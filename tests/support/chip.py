@@ -67,4 +67,5 @@ def firmware(
     compile_bundle(folder, elf, toolchain)
     image = read_image(elf.read_bytes())
     sources = c_program(program, memory)
-    return Firmware(deployment.board, program, memory, sources, image, toolchain)
+    board_of = deployment.board
+    return Firmware(board_of, graph, graph, program, memory, sources, image, toolchain)

@@ -31,6 +31,10 @@ def test_commands_have_the_options_they_are_shown_with(page: Path) -> None:
     for line in commands(page):
         name, *rest = line.split(" #")[0].split()[1:]
         parameters = cli.get_command(None, name).params
-        known = {option for parameter in parameters for option in parameter.opts}
+        known = {
+            option
+            for parameter in parameters
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
         used = {word for word in rest if re.fullmatch(r"--?[a-z][a-z-]*", word)}
         assert used <= known | {"--help"}, f"{page.name}: {line}"

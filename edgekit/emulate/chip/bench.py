@@ -75,7 +75,7 @@ def bench(
         MissingToolError, UnsupportedError: see `chip_for`.
         ChipFaultError: the chip refused what the firmware did.
     """
-    graph = firmware.program.graph
+    graph = firmware.model
     chip = chip_for(firmware, engine)
     runs = Inferences(chip, firmware)
     inputs = random_samples(graph, samples, seed)

@@ -22,6 +22,7 @@ class LayerCount:
 
     Attributes:
         kernel: the C functions that compute it; empty for a view.
+        predicted: instructions by the cost table; None if it does not know the kernel.
     """
 
     index: int
@@ -30,6 +31,7 @@ class LayerCount:
     kernel: str
     macs: int
     instructions: int
+    predicted: int | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class ChipRun:
         emulator: who ran it.
         compiler, flags: who made it.
         instructions: of an inference.
-        macs: multiply-accumulates of the network.
+        macs: multiply-accumulates of the network as it was given.
+        macs_computed: of those, what the program does after folding.
         arena_bytes: as planned.
         arena_used_bytes: of those, up to the last one written; a write beyond is a fault.
         code_bytes: of flash, for everything but weights and golden vectors.
@@ -59,6 +62,7 @@ class ChipRun:
     flags: str
     instructions: int
     macs: int
+    macs_computed: int
     arena_bytes: int
     arena_used_bytes: int
     code_bytes: int
@@ -104,7 +108,8 @@ def chip_run(
         compiler=firmware.toolchain.title,
         flags=" ".join(firmware.toolchain.flags),
         instructions=first.instructions,
-        macs=costs.macs,
+        macs=graph_cost(firmware.model).macs,
+        macs_computed=costs.macs,
         arena_bytes=firmware.memory.arena_bytes,
         arena_used_bytes=max(one.arena_bytes for one in inferences),
         code_bytes=taken.code_bytes,
@@ -119,6 +124,7 @@ def chip_run(
                 ", ".join(dict.fromkeys(kernel.name for kernel in step.kernels)),
                 cost.macs,
                 instructions,
+                step.estimate.instructions if step.estimate else None,
             )
             for index, (step, cost, instructions) in enumerate(
                 zip(program.steps, costs.nodes, first.layers, strict=True)

@@ -64,7 +64,7 @@ def emulate(
         engine or default_engine(firmware.board) or "", f"emulated {firmware.board.core}"
     )
     ending = chip.boot()
-    seen = _Seen(graph, Inferences(chip, firmware))
+    seen = _Seen(firmware.graph, Inferences(chip, firmware))
     for done, sample in enumerate(each(first), start=1):
         seen.add(sample)
         progress("run on the chip", done, len(first[0]))
@@ -79,7 +79,7 @@ def emulate(
             progress,
         )
     return Emulation(
-        graph,
+        firmware.graph,
         named,
         Difference.total(map(Difference.between, golden, model.golden_outputs)),
         Outcome(named, chip.title, tuple(seen.layers), tuple(seen.outputs), seen.top1_flips),

@@ -14,6 +14,7 @@ from edgekit.emulate.chip.chip import Chip
 from edgekit.emulate.chip.image import Image
 from edgekit.emulate.toolchain import Toolchain
 from edgekit.errors import UnsupportedError
+from edgekit.graph.ir import Graph
 from edgekit.lower.program import Program
 from edgekit.plan.boards import Board
 from edgekit.plan.static_memory import StaticMemory
@@ -28,6 +29,8 @@ class Firmware:
 
     Attributes:
         board: that it is for.
+        model: the network whose outputs it must give.
+        graph: that it computes, layer by layer: the same, or without channels that do not matter.
         program, memory: what it computes, and where.
         sources: the C files of the network and its kernels, by name, without the board's.
         image: the linked ELF.
@@ -35,6 +38,8 @@ class Firmware:
     """
 
     board: Board
+    model: Graph
+    graph: Graph
     program: Program
     memory: StaticMemory
     sources: Mapping[str, bytes]

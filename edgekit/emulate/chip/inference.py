@@ -18,6 +18,7 @@ from edgekit.emulate.chip.firmware import Firmware
 from edgekit.emulate.chip.image import Image
 from edgekit.emulate.samples import Sample, Values
 from edgekit.errors import VerificationError
+from edgekit.lower.program import Stripes
 from edgekit.plan.boards import Board
 
 _PAINTS = (0xA5, 0x5A)  # by turns: a value may happen to equal one of them
@@ -65,8 +66,7 @@ class Inferences:
         self._image = firmware.image
         self._program = firmware.program
         self._memory = firmware.memory
-        # The step of each call, in the order of the calls.
-        self._calls = [i for i, step in enumerate(self._program.steps) for _ in step.kernels]
+        self._calls = list(self._program.calls())
         self._entry = chip.reach()
         self._arena = self._entry.r0
         self._below_stack = max(
@@ -103,6 +103,8 @@ class Inferences:
     def activations(self, sample: Sample) -> Iterator[tuple[int, Mapping[str, Values]]]:
         """The same, step by step: (index, what the step wrote, by tensor name).
 
+        Of steps in stripes all rows are collected as they are made, and given behind the last.
+
         Raises:
             ChipFaultError, VerificationError: see `run`.
         """
@@ -111,10 +113,34 @@ class Inferences:
         ends = [arrival.address for arrival in arrived][: len(self._calls) - 1]
         ends.append(self._leaves_to)
         self._prepare(sample)
-        for index, step in enumerate(self._program.steps):
-            for _ in step.kernels:
+        begins = {stripes.first: stripes for stripes in self._program.stripes}
+        index, steps = 0, self._program.steps
+        while index < len(steps):
+            if index in begins:
+                yield from self._collected(begins[index], ends)
+                index = begins[index].last + 1
+                continue
+            for _ in steps[index].kernels:
                 self._resume({ends.pop(0)})
-            yield index, {name: self._values(name) for name in step.node.outputs}
+            yield index, {name: self._values(name) for name in steps[index].node.outputs}
+            index += 1
+
+    def _collected(
+        self, stripes: Stripes, ends: list[int]
+    ) -> Iterator[tuple[int, Mapping[str, Values]]]:
+        graph, offsets = self._program.graph, self._memory.offsets
+        nodes = {i: graph.nodes[i] for i in range(stripes.first, stripes.last + 1)}
+        names = {i: node.outputs[0] for i, node in nodes.items()}
+        found = {name: bytearray(graph.tensors[name].size_bytes) for name in names.values()}
+        for call in stripes.calls():
+            self._resume({ends.pop(0)})
+            name, size = names[call.step], call.made_bytes
+            made = self._chip.read(self._arena + offsets[name] + call.offsets[-1], size)
+            found[name][call.begin : call.begin + size] = made
+        for index, name in names.items():
+            tensor = graph.tensors[name]
+            values = np.frombuffer(bytes(found[name]), tensor.dtype.numpy)
+            yield index, {name: values.reshape(tensor.shape)}
 
     def _prepare(self, sample: Sample) -> int:
         """Paint arena and stack, put the sample into the arena; the paint."""
@@ -135,7 +161,7 @@ class Inferences:
             self._chip.resume(stops)
         except ChipFaultError as fault:
             if fault.calls < len(self._calls):
-                index = self._calls[fault.calls]
+                index = self._calls[fault.calls].step
                 node = self._program.graph.nodes[index]
                 where = f"{fault} In layer {index}, {node.op.tflite_name} '{node.name}'."
                 raise ChipFaultError(where, calls=fault.calls) from None
@@ -166,8 +192,8 @@ class Inferences:
         ends = [*(one.instructions for one in arrived[: len(self._calls) - 1]), total]
         layers = [0] * len(self._program.steps)
         begin = 0
-        for index, end in zip(self._calls, ends, strict=False):
-            layers[index] += end - begin
+        for call, end in zip(self._calls, ends, strict=False):
+            layers[call.step] += end - begin
             begin = end
         return tuple(layers)
 

@@ -6,7 +6,7 @@ row or column of padding at the end, VALID only whole windows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,12 @@ class Axis:
         reach = (taps - 1) * dilation + 1
         missing = max(0, (count - 1) * stride + reach - size)
         return Axis(size, taps, stride, dilation, count, missing // 2, missing - missing // 2)
+
+    def part(self, size: int, count: int, before: int) -> Axis:
+        """Consecutive windows, and the elements of the image that lie under them."""
+        reach = (self.taps - 1) * self.dilation + 1
+        after = max(0, (count - 1) * self.stride + reach - size - before)
+        return replace(self, size=size, count=count, before=before, after=after)
 
     @property
     def padded(self) -> int:

@@ -19,6 +19,7 @@ from edgekit.convert.tflite_writer import write
 from edgekit.emit.bundle import write_bundle
 from edgekit.emit.c_program import c_program
 from edgekit.errors import InputError, UnsupportedError, UsageError
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.plan.static_memory import arena_plan, plan_memory
 
@@ -27,7 +28,7 @@ BOARD = "mps2_an386"
 
 
 def c_deployment() -> Deployment:
-    program = lower(convnet())
+    program = lower(convnet(), Isa.of("cortex-m4"))
     made = deployment(BOARD, arena=arena_plan(program, plan_memory(program)))
     contract = made.preprocessing
     provenance = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.chip import firmware
+from support.graphs import GraphBuilder
 from support.shared import shared_file
 
 from edgekit.convert import tflite_reader
@@ -16,6 +17,7 @@ from edgekit.emulate.chip.emulation import emulate
 from edgekit.emulate.chip.firmware import Firmware
 from edgekit.emulate.emulation import Emulation, Model
 from edgekit.emulate.samples import random_samples, reference_outputs
+from edgekit.graph.ops import Activation, Padding
 from edgekit.plan import boards
 
 
@@ -64,6 +66,24 @@ def test_a_bench_counts_and_compares(made: Firmware) -> None:
     assert values["compiler"].startswith("zig cc") and "-O2" in values["flags"]
     assert min(values[f"{what}_bytes"] for what in ("code", "weights", "arena", "stack")) > 0
     assert bench(made, write(graph), samples=2).to_json() == values
+
+
+@pytest.mark.slow
+def test_the_assembly_of_products_in_every_form(tmp_path: Path) -> None:
+    """Odd and even steps and channels, groups, dilation, few pixels, outputs that are no fours."""
+    b = GraphBuilder("forms", seed=3)
+    x = b.input("x", (1, 11, 9, 3), b.int8(0.02, -3))
+    relu = {"activation": Activation.RELU, "quantization": b.int8(0.03, -128)}
+    x = b.conv(x, 12, (3, 3), stride=(2, 2), **relu)  # 7 steps, a border
+    x = b.conv(x, 20, (1, 1), **relu)  # 3 steps, directly
+    x = b.conv(x, 33, (3, 3), dilation=(2, 1))  # an odd number of channels, linear
+    x = b.conv(x, 30, (1, 1), quantization=b.int8(0.05, 7))  # 33 channels: gathered
+    x = b.conv(x, 21, (2, 3), groups=3, padding=Padding.VALID, **relu)
+    x = b.conv(x, 8, (5, 3), padding=Padding.VALID)  # one pixel
+    graph = b.build(b.fully_connected(b.flatten(x), 7))
+    made = firmware(tmp_path, "mps2_an386", graph)
+    assert made.program.kernel_names == ("ek_conv_dsp", "ek_dense_dsp")
+    assert bench(made, write(graph), samples=3).bit_exact
 
 
 @pytest.mark.slow

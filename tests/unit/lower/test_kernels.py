@@ -18,6 +18,7 @@ from support.op_cases import activation, ints, one_op, real, rng_of
 
 from edgekit.graph import ops
 from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.lower.lowering import lower
 
 pytestmark = needs_compiler
 
@@ -117,7 +118,19 @@ def borders(rng: np.random.Generator) -> Iterator[Graph]:
         yield one_op(ops.Dequantize(), [quantized], plain)
 
 
+def sums_of_one_shape(rng: np.random.Generator) -> Iterator[Graph]:
+    """Operands of one shape, of scales that make ties (equal ones, halves) and that do not."""
+    for kind in (ops.Add, ops.Sub):
+        for scales in ((0.1, 0.1, 0.2), (0.1, 0.1, 0.1), (0.07, 0.03, 0.05), (0.5, 0.001, 0.3)):
+            a, b = (activation(n, (1, 257), s, -3) for n, s in zip("ab", scales[:2], strict=True))
+            y = activation("y", (1, 257), scales[2], int(rng.integers(-128, 128)))
+            yield one_op(
+                kind(ops.Activation.RELU if rng.integers(2) else ops.Activation.NONE), [a, b], y
+            )
+
+
 CASES = (
+    sums_of_one_shape,
     convolutions,
     depthwise_convolutions,
     matrix_products,
@@ -147,3 +160,16 @@ def test_is_bit_exact_as_the_smallest_cores_compute(
     rng = rng_of("small core", cases.__name__)
     small_core = ("-DEK_NARROW_MULTIPLIER", "-DEK_FEW_REGISTERS")
     assert_c_equals_reference(list(cases(rng)), tmp_path, rng, *small_core)
+
+
+def test_sums_take_one_step_where_sums_of_one_shape_of_operands_prove_it() -> None:
+    a, b = activation("a", (1, 257), 0.07, -3), activation("b", (1, 257), 0.03, 9)
+    assert kernel_names(a, b, activation("y", (1, 257), 0.05, 5)) == ("ek_add_once_s8",)
+    # 128 * 2^20 * 0.07 / 1e-4 is beyond 32 bits.
+    assert kernel_names(a, b, activation("y", (1, 257), 1e-4, 5)) == ("ek_add_s8",)
+    one = activation("b", (1, 1), 0.03, 9)
+    assert kernel_names(a, one, activation("y", (1, 257), 0.05, 5)) == ("ek_add_s8",)
+
+
+def kernel_names(a: Tensor, b: Tensor, y: Tensor) -> tuple[str, ...]:
+    return lower(one_op(ops.Add(), [a, b], y)).kernel_names

@@ -1,0 +1,10 @@
+/* MAX_POOL_2D, int8, four channels at a time. */
+#ifndef EK_MAX_POOL_DSP_H_
+#define EK_MAX_POOL_DSP_H_
+
+#include "ek_pool.h"
+
+/* At least 4 channels. */
+void ek_max_pool_dsp(const ek_pool *p, const int8_t *input, int8_t *output);
+
+#endif
