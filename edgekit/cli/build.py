@@ -15,6 +15,7 @@ from edgekit.cli.options import (
     NETWORK,
     PICTURES,
     PRINTING,
+    PRUNING,
     START,
     TEACHER,
     TRAINING,
@@ -61,7 +62,7 @@ Examples:
     "another number of classes the classifier is replaced and the network fine-tuned.",
 )
 @click.option("--fine-tune", is_flag=True, help="Train the loaded --weights further in any case.")
-@options(START, TEACHER, TRAINING)
+@options(START, PRUNING, TEACHER, TRAINING)
 @click.option(
     "--calibration-images",
     "--calib",

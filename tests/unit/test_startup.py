@@ -26,7 +26,7 @@ TORCH_ROOMS = {
     "edgekit.models.module",
     "edgekit.models.modules",
     "edgekit.convert.torch_onnx",
-    "edgekit.compress.prune",
+    "edgekit.compress.pruning.prune",
 }
 BLOCK = (
     f"import sys; sys.modules.update(dict.fromkeys({[m for x in MODULES.values() for m in x]}))\n"
