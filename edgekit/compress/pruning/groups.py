@@ -48,11 +48,13 @@ def groups(module: nn.Module, input_shape: tuple[int, int, int, int]) -> list[Gr
         graph = torch_pruning.DependencyGraph().build_dependency(
             module, (torch.zeros(input_shape),)
         )
-    return [
+    found = [
         Group(parts, tuple(_layers(graph, parts)), len(parts[0].idxs))
         for parts in graph.get_all_groups()
         if _may_shrink(graph, parts)
     ]
+    place = {layer: index for index, layer in enumerate(module.modules())}
+    return sorted(found, key=lambda group: min(place[layer] for layer in group.layers))
 
 
 def _may_shrink(graph: Any, parts: Any) -> bool:
