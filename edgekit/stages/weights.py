@@ -112,7 +112,8 @@ def weights(
     narrow, cut, steps = pruner.prune(module, recipe.fine_tuning(), training, resume, progress)
     *earlier, last = [_trained(own, trained) for own, trained in steps]
     origin = {**origin, "fine_tuning": {**last, "after": earlier} if earlier else last}
-    return Weighted(narrow, origin, cut.to_json())
+    asked = {"to": request.prune_to, "steps": len(steps), "distilled": request.prune_distill}
+    return Weighted(narrow, origin, {**cut.to_json(), **asked})
 
 
 def _load(
