@@ -82,6 +82,13 @@ Examples:
     show_default=True,
     help="What sets an activation's range; auto: for each, what its readers come off best with.",
 )
+@click.option(
+    "--converter",
+    type=click.Choice(["edgekit", "tensorflow"]),
+    default="edgekit",
+    show_default=True,
+    help="Who quantizes: edgekit, or TensorFlow's TFLiteConverter as a second opinion.",
+)
 @click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
 @click.option(
     "--embedding", is_flag=True, help="Leave the classifier out: the output is a feature vector."

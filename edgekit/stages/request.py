@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgekit.compress.choose_ranges import Calibration
 from edgekit.compress.pruning.rule import Criterion, Scope, Target
@@ -17,6 +17,7 @@ from edgekit.preprocessing import Color, Resize
 from edgekit.training.distribution import Distribution
 from edgekit.training.recipe import Precision
 
+Converter = Literal["edgekit", "tensorflow"]
 _TEACHER = ("teacher_alpha", "temperature", "distill_weight")
 _ARCHITECTURE = (
     "phi",
@@ -132,6 +133,7 @@ class Request(Training):
     calibration_images: int | None = None
     calib_dir: Path | None = None
     calibration: Calibration = "minmax"
+    converter: Converter = "edgekit"
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
@@ -153,6 +155,11 @@ class Request(Training):
             self._refuse(_PICTURES, "is for pictures, not for the arrays of --samples")
         if self.calib_dir is not None and self.samples is not None:
             raise UsageError("--calib-dir is for pictures, not for the arrays of --samples.")
+        if self.converter == "tensorflow":
+            for option in ("repair", "diagnose"):
+                self._refuse((option,), "works with edgekit's own converter")
+            if self.calibration != "minmax":
+                raise UsageError("--calibration is for edgekit's own converter.")
         if self.max_drop is not None and not math.isfinite(self.max_drop):
             raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:
