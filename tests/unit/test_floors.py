@@ -25,7 +25,8 @@ TORCH_ROOMS = (
     "models/modules.py",
     "training/",
     "convert/torch_onnx.py",
-    "compress/prune.py",
+    "compress/pruning/",
+    "models/narrow.py",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

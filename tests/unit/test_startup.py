@@ -26,7 +26,11 @@ TORCH_ROOMS = {
     "edgekit.models.module",
     "edgekit.models.modules",
     "edgekit.convert.torch_onnx",
-    "edgekit.compress.prune",
+    "edgekit.models.narrow",
+    *(
+        f"edgekit.compress.pruning.{name}"
+        for name in ("groups", "importance", "prune", "sensitivity", "target")
+    ),
 }
 BLOCK = (
     f"import sys; sys.modules.update(dict.fromkeys({[m for x in MODULES.values() for m in x]}))\n"
