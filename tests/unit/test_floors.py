@@ -26,6 +26,7 @@ TORCH_ROOMS = (
     "training/",
     "convert/torch_onnx.py",
     "compress/prune.py",
+    "compress/simulation/",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 
