@@ -21,6 +21,7 @@ from torch.nn import functional
 from edgekit.compress.quantized import Bench, Lesson, to_input
 from edgekit.compress.simulation.network import Simulation, float_outputs
 from edgekit.compress.simulation.threads import computing
+from edgekit.graph.execute import check_inputs
 from edgekit.graph.ir import Graph
 
 BATCH = 64
@@ -47,6 +48,9 @@ def finetune(graph: Graph, integer: Graph, updates: int, bench: Bench) -> Graph 
         integer: int8, of the same logits.
         updates: at most.
         bench: has lessons.
+
+    Raises:
+        InputError: its pictures do not fit the graph.
     """
     assert bench.lessons is not None
     lessons = bench.lessons
@@ -90,6 +94,7 @@ def _trained(
 
 def _task(graph: Graph, integer: Graph, lesson: Lesson) -> _Task:
     samples, classes = lesson
+    check_inputs(graph, [samples])
     known = float_outputs(graph, graph.nodes, {graph.inputs[0]: torch.from_numpy(samples)})
     logits = known[graph.outputs[0]].reshape(len(samples), -1)
     truth = functional.one_hot(torch.from_numpy(classes), logits.shape[1])

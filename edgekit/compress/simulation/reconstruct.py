@@ -19,6 +19,7 @@ from edgekit.compress.calibrate import Samples
 from edgekit.compress.quantized import Bench, to_input
 from edgekit.compress.simulation.network import Simulation, float_outputs
 from edgekit.compress.simulation.threads import computing
+from edgekit.graph.execute import check_inputs
 from edgekit.graph.ir import Graph
 
 _TOGETHER = 16
@@ -35,7 +36,11 @@ def reconstruct(
         graph: float32; its activations have the names of the integer graph's.
         samples: (n, ...) in the units of `graph`.
         updates: of each block.
+
+    Raises:
+        InputError: the samples do not fit the graph.
     """
+    check_inputs(graph, [samples])
     parts = blocks(integer, graph.tensors)
     random = np.random.default_rng(bench.seed)
     with computing(bench.threads):
