@@ -24,7 +24,7 @@ from edgekit.graph.scores import before_softmax
 # All samples' activations at the borders of a block lie in memory, as float32 and as int8.
 _SAMPLES, _FEWEST, _BUDGET_BYTES = 256, 16, 1 << 30
 # Updates of each block: so many that all of them take a minute or two on two cores.
-_BUDGET_MACS, _FEWEST_UPDATES, _MOST_UPDATES = 6e10, 100, 400
+_BUDGET_MACS, _FEWEST_UPDATES, _MOST_UPDATES = 4e10, 100, 400
 
 
 def reconstruct_blocks(network: Quantized, bench: Bench) -> Quantized | None:

@@ -10,6 +10,7 @@ weights leave of them.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -154,10 +155,7 @@ class _Finished(torch.autograd.Function):
     def forward(
         ctx: Any, sums: Tensor, shift: Tensor, factor: Tensor, finish: Requantize
     ) -> Tensor:
-        accumulators = np.ascontiguousarray(sums.detach().numpy())
-        steps = np.empty(accumulators.shape, np.int8)
-        finish(accumulators, steps)
-        output = torch.from_numpy(steps)
+        output = torch.from_numpy(_finished(sums.detach().numpy(), finish))
         ctx.save_for_backward(factor, output)
         ctx.limits, ctx.kind = finish.limits, sums.dtype
         return output.float()
@@ -166,6 +164,19 @@ class _Finished(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         factor, output = ctx.saved_tensors
         low, high = ctx.limits
-        inner = gradient * ((output > low) & (output < high))
+        inner = gradient.masked_fill((output <= low) | (output >= high), 0)
         channels = inner.reshape(-1, len(factor)).sum(dim=0)
-        return (inner * factor).to(ctx.kind), channels, None, None
+        return inner.mul_(factor).to(ctx.kind), channels, None, None
+
+
+def _finished(sums: npt.NDArray[Any], finish: Requantize) -> npt.NDArray[np.int8]:
+    """The outputs; as many parts of the batch at a time as torch uses threads."""
+    steps = np.empty(sums.shape, np.int8)
+    size = -(-len(sums) // torch.get_num_threads())
+    parts = [slice(at, at + size) for at in range(0, len(sums), size)]
+    if len(parts) == 1:
+        finish(np.ascontiguousarray(sums), steps)
+        return steps
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(lambda p: finish(np.ascontiguousarray(sums[p]), steps[p]), parts))
+    return steps

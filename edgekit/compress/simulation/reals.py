@@ -55,10 +55,11 @@ def products(op: ops.Op, x: Tensor, weights: Tensor) -> Tensor:
     kernel = weights.permute(3, 0, 1, 2) if depthwise else weights.permute(0, 3, 1, 2)
     groups = x.shape[3] // kernel.shape[1]
     rows, columns = _axes(op, x, (kernel.shape[2], kernel.shape[3]))
-    edges = (columns.before, columns.after, rows.before, rows.after)
-    image, padding = x.permute(0, 3, 1, 2), (rows.before, columns.before)
+    padding = (rows.before, columns.before)
     if rows.before != rows.after or columns.before != columns.after:
-        image, padding = functional.pad(image, edges), (0, 0)
+        x = functional.pad(x, (0, 0, columns.before, columns.after, rows.before, rows.after))
+        padding = (0, 0)
+    image = x.permute(0, 3, 1, 2)
     sums = functional.conv2d(image, kernel, None, op.stride, padding, op.dilation, groups)
     return sums.permute(0, 2, 3, 1)
 
