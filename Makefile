@@ -27,7 +27,8 @@ lint: $(READY)
 fast: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -q -m "not slow"
 
-bench: $(READY)  ## how fast the commands start
+bench: $(READY)  ## instructions of all models on all boards, and how fast the commands start
+	$(BIN)/python benchmarks/instructions.py $(BENCH)
 	$(BIN)/python benchmarks/startup.py
 
 # Each Python gets the wheel and its core dependencies; tests that need torch are skipped.

@@ -63,7 +63,8 @@ CORES: Mapping[str, CoreFlags] = {
         "cortex-m4", "thumbv7em", "cortex_m4", (("fpu-sp", "fpv4-sp-d16", "vfp4d16sp"),)
     ),
     "cortex-m7": CoreFlags("cortex-m7", "thumbv7em", "cortex_m7", _ARMV8_FPU),
-    "cortex-m33": CoreFlags("cortex-m33", "thumbv8m.main", "cortex_m33", _ARMV8_FPU),
+    # GCC and clang take the M33 with the DSP extension, as nearly all are built; zig without.
+    "cortex-m33": CoreFlags("cortex-m33", "thumbv8m.main", "cortex_m33+dsp", _ARMV8_FPU),
     # Its name alone stands for the vector extension and both widths of float.
     "cortex-m55": CoreFlags("cortex-m55", "thumbv8.1m.main", "cortex_m55", (("mve", "auto", ""),)),
 }
