@@ -2,7 +2,8 @@
 
 What no rounding of given weights reaches, training does: the forward pass computes the exported
 integers to the bit, so what is trained is what will run. Scales stay those of the calibration.
-Needs labelled training pictures, and learns from the float network beside the labels.
+Needs training pictures; what it learns is the float network's answers to them: labels too moved
+the logits away from those.
 
 Source: Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference (arXiv:1712.05877), section 3; the float network as a teacher
@@ -20,7 +21,7 @@ from edgekit.graph.cost import graph_cost
 from edgekit.graph.scores import before_softmax
 
 # Updates: so many that all of them take minutes on two cores.
-_BUDGET_MACS, _FEWEST_UPDATES, _MOST_UPDATES = 2e10, 50, 1500
+_BUDGET_MACS, _FEWEST_UPDATES, _MOST_UPDATES = 2e10, 50, 600
 
 
 def train_integers(network: Quantized, bench: Bench) -> Quantized | None:
