@@ -33,15 +33,20 @@ _HINTS = {
 }
 
 
+def missing(extra: str) -> list[str]:
+    """The modules of an extra that are not installed; they are looked for, not imported."""
+    return [module for module in MODULES[extra] if find_spec(module) is None]
+
+
 def require(extra: str) -> None:
-    """Nothing if an extra is installed; its modules are looked for, not imported.
+    """Nothing if an extra is installed.
 
     Raises:
         MissingToolError: one of them is missing.
     """
-    missing = [module for module in MODULES[extra] if find_spec(module) is None]
-    if missing:
+    absent = missing(extra)
+    if absent:
         raise MissingToolError(
-            f"This needs edgekit's '{extra}' extra; not installed: {', '.join(missing)}.",
+            f"This needs edgekit's '{extra}' extra; not installed: {', '.join(absent)}.",
             hint=_HINTS[extra],
         )

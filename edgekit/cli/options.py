@@ -116,7 +116,7 @@ PRUNING = (
         "--prune-to",
         metavar="COST=VALUE",
         help="Remove as few channels as it takes to reach a share of the whole (macs=0.5) or a "
-        "number (ram=40k); of macs, params, and for microcontrollers ram, flash.",
+        "number (ram=40k); of macs, params, and for microcontrollers ram, flash, instructions.",
     ),
     click.option(
         "--prune-by",

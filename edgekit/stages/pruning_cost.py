@@ -16,11 +16,11 @@ from edgekit.errors import UsageError
 from edgekit.graph.cost import graph_cost
 from edgekit.graph.ir import Graph
 from edgekit.lower.isa import Isa
-from edgekit.lower.lowering import lower
+from edgekit.lower.program import Program
 from edgekit.models.spec import ModelSpec
 from edgekit.plan.boards import Board
 from edgekit.plan.offline import plan_for
-from edgekit.plan.static_memory import arena_plan, plan_memory
+from edgekit.plan.striping import plan_program
 from edgekit.stages.request import Request, Training, board_for
 from edgekit.stages.room import placeholder
 
@@ -38,11 +38,11 @@ def measure_of(cost: Cost, request: Training, spec: ModelSpec) -> Measure:
     """
     if cost == "params":
         return lambda module: sum(parameter.numel() for parameter in module.parameters())
-    measured = graph_macs if cost == "macs" else _on_board(cost, request)
+    measured = _macs if cost == "macs" else _on_board(cost, request)
     return lambda module: measured(_graph(module, spec))
 
 
-def graph_macs(graph: Graph) -> int:
+def _macs(graph: Graph) -> int:
     """Multiply-accumulates of one inference."""
     return graph_cost(graph).macs
 
@@ -55,19 +55,36 @@ def _on_board(cost: Cost, request: Training) -> Callable[[Graph], int]:
         )
     board = board_for(request)
     needs = _program_needs if request.target == "c" else _interpreter_needs
-    return lambda graph: needs(cost, placeholder(request, graph), board)
+    return lambda graph: needs(cost, request, placeholder(request, graph), board)
 
 
-def _program_needs(cost: Cost, graph: Graph, board: Board) -> int:
+def _program_needs(cost: Cost, request: Request, graph: Graph, board: Board) -> int:
     """What the generated C program takes."""
-    program = lower(graph, Isa.of(board.core))
-    if cost == "flash":
-        return program.weights_bytes
-    return arena_plan(program, plan_memory(program)).arena_bytes
+    plan = plan_program(graph, Isa.of(board.core), request.ram_bytes)
+    match cost:
+        case "flash":
+            return plan.program.weights_bytes
+        case "instructions":
+            return _estimate(plan.program, board)
+    return plan.memory.arena_bytes
 
 
-def _interpreter_needs(cost: Cost, graph: Graph, board: Board) -> int:
+def _estimate(program: Program, board: Board) -> int:
+    if program.estimate is None:
+        raise UsageError(
+            f"There is no estimate of instructions for {board.core}: a kernel was never measured.",
+            hint="--prune-to macs works for every network.",
+        )
+    return program.estimate.instructions
+
+
+def _interpreter_needs(cost: Cost, request: Request, graph: Graph, board: Board) -> int:
     """What TFLite Micro takes."""
+    if cost == "instructions":
+        raise UsageError(
+            "--prune-to instructions is for --target c, whose kernels were measured.",
+            hint="--prune-to macs works for every target.",
+        )
     offsets, arena = plan_for(graph, board)
     return len(tflite_writer.write(graph, offsets)) if cost == "flash" else arena.arena_bytes
 
