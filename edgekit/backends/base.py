@@ -131,6 +131,8 @@ class Backend(Protocol):
     name: str
     additions: Mapping[str, str]
     """Files that its README asks the user to add, each with the file it is made from."""
+    multiple: int
+    """Its kernels compute so many channels together: pruned layers keep multiples of it."""
 
     def suited(self, graph: Graph) -> Graph:
         """A float graph in the ops that the target computes best: mostly the graph itself."""

@@ -86,6 +86,7 @@ class C:
 
     name = "c"
     additions: Mapping[str, str] = {}
+    multiple = 4
 
     def suited(self, graph: Graph) -> Graph:
         """As it is: hard-swish is a table."""

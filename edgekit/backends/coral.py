@@ -52,6 +52,7 @@ class Coral:
 
     name = "coral"
     additions: Mapping[str, str] = {EDGETPU_FILE: MODEL_FILE, EDGETPU_LOG: MODEL_FILE}
+    multiple = 8
 
     def suited(self, graph: Graph) -> Graph:
         """HARD_SWISH written out: the compiler would leave it, and all that follows, to the CPU."""

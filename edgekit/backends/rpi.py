@@ -15,6 +15,7 @@ class RaspberryPi:
 
     name = "rpi"
     additions: Mapping[str, str] = {}
+    multiple = 8
 
     def suited(self, graph: Graph) -> Graph:
         """As it is."""

@@ -42,6 +42,7 @@ class TfliteMicro:
 
     name = "tflm"
     additions: Mapping[str, str] = {}
+    multiple = 8
 
     def suited(self, graph: Graph) -> Graph:
         """As it is."""

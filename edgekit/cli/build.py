@@ -15,6 +15,7 @@ from edgekit.cli.options import (
     NETWORK,
     PICTURES,
     PRINTING,
+    PRUNING,
     RAM,
     START,
     TEACHER,
@@ -63,7 +64,7 @@ Examples:
     "another number of classes the classifier is replaced and the network fine-tuned.",
 )
 @click.option("--fine-tune", is_flag=True, help="Train the loaded --weights further in any case.")
-@options(START, TEACHER, TRAINING)
+@options(START, PRUNING, TEACHER, TRAINING)
 @click.option(
     "--calibration-images",
     "--calib",
@@ -82,6 +83,13 @@ Examples:
     default="minmax",
     show_default=True,
     help="What sets an activation's range; auto: for each, what its readers come off best with.",
+)
+@click.option(
+    "--converter",
+    type=click.Choice(["edgekit", "tensorflow"]),
+    default="edgekit",
+    show_default=True,
+    help="Who quantizes: edgekit, or TensorFlow's TFLiteConverter as a second opinion.",
 )
 @click.option("--logits", is_flag=True, help="Leave softmax out of the int8 model.")
 @click.option(

@@ -22,6 +22,7 @@ _COMMANDS = {
     "train": ("edgekit.cli.train", "Train an architecture, on several devices too."),
     "models": ("edgekit.cli.models", "List the architectures with parameters and MACs."),
     "analyze": ("edgekit.cli.analyze", "Layers, cost and memory of a network, untrained."),
+    "sensitivity": ("edgekit.cli.sensitivity", "Which layers can lose channels."),
     "scale": ("edgekit.cli.scale", "Scale EfficientNet by a compound coefficient."),
     "boards": ("edgekit.cli.boards", "List the boards edgekit knows."),
     "emulate": ("edgekit.cli.emulate", "Run a bundle as its target would, layer by layer."),

@@ -102,11 +102,47 @@ START = (
         help="TFLite's, or the symmetric one of most PyTorch checkpoints. Default: that of the "
         "--weights; TFLite's without.",
     ),
+)
+
+PRUNING = (
     click.option(
         "--prune",
         type=float,
         metavar="RATIO",
-        help="Remove this share of the channels, in multiples of 8, then train a little further.",
+        help="Remove this share of the channels, in multiples of 8 (target c: 4), then train a "
+        "little further.",
+    ),
+    click.option(
+        "--prune-to",
+        metavar="COST=VALUE",
+        help="Remove as few channels as it takes to reach a share of the whole (macs=0.5) or a "
+        "number (ram=40k); of macs, params, and for microcontrollers ram, flash, instructions.",
+    ),
+    click.option(
+        "--prune-by",
+        type=click.Choice(["magnitude", "bn-scale", "taylor", "fpgm"]),
+        default="magnitude",
+        show_default=True,
+        help="Which channels matter least.",
+    ),
+    click.option(
+        "--prune-scope",
+        type=click.Choice(["uniform", "global"]),
+        default="uniform",
+        show_default=True,
+        help="The same share of every layer, or the least important of all layers.",
+    ),
+    click.option(
+        "--prune-steps",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Prune and train in so many steps.",
+    ),
+    click.option(
+        "--prune-distill",
+        is_flag=True,
+        help="The pruned network learns from the whole one too.",
     ),
 )
 

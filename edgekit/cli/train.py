@@ -15,6 +15,7 @@ from edgekit.cli.options import (
     NETWORK,
     PICTURES,
     PRINTING,
+    PRUNING,
     START,
     TEACHER,
     TRAINING,
@@ -40,7 +41,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Start from these (.pth, .safetensors, .tflite, or 'imagenet'), more gently.",
 )
-@options(START, TEACHER, TRAINING)
+@options(START, PRUNING, TEACHER, TRAINING)
 @click.option(
     "--devices",
     type=click.IntRange(1),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit import extras
 from edgekit.compress.quantized import Bench, Quantized
 from edgekit.errors import unknown_name
 from edgekit.graph.ir import Graph
@@ -69,6 +70,7 @@ class Rung:
         source: the paper.
         repair: (network, bench) -> the repaired network, or None where it has nothing to do.
         on_request: left out of the ladder unless it is asked for by name.
+        extra: of edgekit that it needs; where that is not installed, it is left out likewise.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Rung:
     source: str
     repair: Callable[[Quantized, Bench], Quantized | None]
     on_request: bool = False
+    extra: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,23 @@ def chosen(rungs: Sequence[Rung], names: Sequence[str] | None) -> tuple[Rung, ..
 
     Raises:
         UsageError: no rung has such a name.
+        MissingToolError: one asked for by name needs an extra that is not installed.
     """
     if names is None:
-        return tuple(rung for rung in rungs if not rung.on_request)
+        return tuple(rung for rung in rungs if not rung.on_request and _is_at_hand(rung))
     known = [rung.name for rung in rungs]
     for name in names:
         if name not in known:
             raise unknown_name("repair", name, known)
-    return tuple(rung for rung in rungs if rung.name in names)
+    found = tuple(rung for rung in rungs if rung.name in names)
+    for rung in found:
+        if rung.extra is not None:
+            extras.require(rung.extra)
+    return found
+
+
+def _is_at_hand(rung: Rung) -> bool:
+    return rung.extra is None or not extras.missing(rung.extra)
 
 
 def climb(

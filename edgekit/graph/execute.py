@@ -60,6 +60,15 @@ def run(
     return tuple(np.concatenate(output) for output in zip(*results, strict=True))
 
 
+def check_inputs(graph: Graph, inputs: Sequence[Array]) -> None:
+    """Nothing if `run` would take these inputs.
+
+    Raises:
+        InputError: they do not fit the graph.
+    """
+    _batch_size(graph, inputs)
+
+
 def _parts(graph: Graph, inputs: Sequence[Array], threads: int) -> list[Sequence[Array]]:
     """The inputs cut along their batch into what one thread computes at once."""
     samples = _batch_size(graph, inputs)

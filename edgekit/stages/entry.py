@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.compress.pruning.rule import Target
 from edgekit.convert import onnx_graph, tflite_reader
 from edgekit.convert.onnx_check import check_against_onnxruntime
 from edgekit.convert.tflite_model import mirrors
@@ -80,8 +81,13 @@ def entry_name(request: Request, spec: ModelSpec | None) -> str:
 def network_name(request: Training, spec: ModelSpec) -> str:
     """ARCH_ALPHA_RESOLUTION, how it was scaled, and what was pruned."""
     scaled = f"_phi{spec.phi:g}" if spec.phi is not None else ""
-    pruned = f"_pruned{request.prune:g}" if request.prune is not None else ""
-    return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{pruned}"
+    return f"{spec.arch}{scaled}_{spec.alpha}_{spec.resolution}{_pruned(request)}"
+
+
+def _pruned(request: Training) -> str:
+    if request.prune_to is not None:
+        return f"_pruned_{Target.parse(request.prune_to)}"
+    return f"_pruned{request.prune:g}" if request.prune is not None else ""
 
 
 def resolve(request: Training, material: Material) -> ModelSpec | None:

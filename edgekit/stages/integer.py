@@ -20,11 +20,13 @@ from edgekit.compress.choose_ranges import Calibration, choose_ranges
 from edgekit.compress.quantize import quantize
 from edgekit.compress.quantized import Bench, Quantized
 from edgekit.convert import tflite_writer
+from edgekit.convert.tflite_model import read_model
 from edgekit.graph.ir import DType, Graph
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress, silent
 from edgekit.stages.entry import Entry
 from edgekit.stages.material import Material
+from edgekit.stages.request import Converter
 
 _WRITTEN_ANEW = (
     "The TFLite file is written anew: the given one holds operators or tensors that the network as "
@@ -68,15 +70,17 @@ def to_integers(
     clock: Clock,
     progress: Progress,
     calibration: Calibration = "minmax",
+    converter: Converter = "edgekit",
 ) -> Integer:
     """The integer network of an entry.
 
     Args:
         softmax: append one to a row of logits.
         calibration: what sets the ranges.
+        converter: who quantizes.
 
     Raises:
-        InputError, UnsupportedError: see `calibrate` and `quantize`.
+        InputError, UnsupportedError: see `calibrate`, `quantize` and `convert.tensorflow`.
     """
     if entry.ready is not None:
         tflite = entry.tflite or tflite_writer.write(entry.ready)
@@ -86,6 +90,9 @@ def to_integers(
     graph, contract = entry.float_graph, entry.contract
     if contract is not None:
         graph, contract = align_input(graph, contract)
+    if converter == "tensorflow":
+        with clock.stage("quantize"):
+            return _by_tensorflow(graph, contract, material, softmax, progress)
     reals = None if contract is None else _pixel_range(contract)
     quantizer = partial(quantize, softmax=softmax, input_range=reals)
     bench = Bench(lambda: material.batches(contract, silent), quantizer, progress=progress)
@@ -98,6 +105,22 @@ def to_integers(
         tflite = tflite_writer.write(integer)
     origin = Quantized(graph, ranges, integer), bench
     return Integer(integer, tflite, _quantized(contract, integer), ranges.warnings, origin)
+
+
+def _by_tensorflow(
+    graph: Graph,
+    contract: Preprocessing | None,
+    material: Material,
+    softmax: bool,
+    progress: Progress,
+) -> Integer:
+    """As TensorFlow's converter makes it, on the same calibration samples."""
+    from edgekit.convert import tensorflow
+
+    batches = material.batches(contract, progress)
+    integer, tflite = read_model(tensorflow.convert(graph, batches, softmax=softmax))
+    note = f"Quantized by {tensorflow.version()} (--converter tensorflow), not by edgekit."
+    return Integer(integer, tflite, _quantized(contract, integer), (note,))
 
 
 def _pixel_range(contract: Preprocessing) -> tuple[float, float]:

@@ -24,8 +24,8 @@ from edgekit.training.recipe import Distillation, Recipe
 if TYPE_CHECKING:
     from edgekit.training.teacher import Teacher
 
-_TEMPERATURE = 4.0
-_WEIGHT = 0.9
+TEMPERATURE = 4.0
+WEIGHT = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,8 @@ def lesson(
         return Lesson(recipe)
     spec, teacher, path = _teacher(request, dataset, contract, progress)
     distillation = Distillation(
-        temperature=_TEMPERATURE if request.temperature is None else request.temperature,
-        weight=_WEIGHT if request.distill_weight is None else request.distill_weight,
+        temperature=TEMPERATURE if request.temperature is None else request.temperature,
+        weight=WEIGHT if request.distill_weight is None else request.distill_weight,
         teacher={
             "model": spec.to_json(),
             "preprocessing": teacher.preprocessing.to_json(),

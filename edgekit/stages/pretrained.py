@@ -8,9 +8,10 @@ used only with the right SHA-256.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit import extras
 from edgekit.convert import tflite_reader
@@ -124,15 +125,36 @@ def _downloaded(published: Published, progress: Progress) -> Path:
     return fetch(f"{server.rstrip('/')}/{published.file}", published.sha256, folder, progress)
 
 
-def load(module: nn.Module, path: Path, spec: ModelSpec) -> Loaded:
+def pruned_in(weights: Path) -> dict[str, Any] | None:
+    """What a checkpoint says was pruned; None where it says nothing.
+
+    Raises:
+        MissingToolError: the file must be asked, and torch is not installed.
+    """
+    if weights.suffix != ".safetensors":
+        return None
+    extras.require("train")
+    from edgekit.training.checkpoint import described
+
+    said = described(weights).get("pruned")
+    return dict(said) if isinstance(said, Mapping) else None
+
+
+def load(module: nn.Module, path: Path, spec: ModelSpec, *, is_narrow: bool = False) -> Loaded:
     """Load a checkpoint, or a .tflite file's weights as real numbers, in place.
+
+    Args:
+        is_narrow: the weights are of a pruned network; the module takes their widths.
 
     Raises:
         InputError: see `models.checkpoints.load_weights`, `tflite_weights.state_of`.
         UnsupportedError: a .tflite file that edgekit does not read.
     """
-    from edgekit.models.checkpoints import load_state, load_weights
+    from edgekit.models.checkpoints import load_state, load_weights, read_state
+    from edgekit.models.narrow import narrow
 
+    if is_narrow:
+        narrow(module, read_state(path)[0])
     if path.suffix != TFLITE:
         return load_weights(module, path)
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgekit.compress.choose_ranges import Calibration
+from edgekit.compress.pruning.rule import Criterion, Scope, Target
 from edgekit.errors import UsageError
 from edgekit.models.layers import PaddingMode
 from edgekit.plan import boards
@@ -16,6 +17,7 @@ from edgekit.preprocessing import Color, Resize
 from edgekit.training.distribution import Distribution
 from edgekit.training.recipe import Precision
 
+Converter = Literal["edgekit", "tensorflow"]
 _TEACHER = ("teacher_alpha", "temperature", "distill_weight")
 _ARCHITECTURE = (
     "phi",
@@ -30,8 +32,10 @@ _ARCHITECTURE = (
     "retrain",
     "resume",
     "prune",
+    "prune_to",
 )
 IMAGENET = Path("imagenet")  # for `weights`: the published ones, see `models.published`
+_PRUNING = ("prune_by", "prune_scope", "prune_steps", "prune_distill")
 _PICTURES = ("mean", "std", "color", "resize")
 
 
@@ -59,6 +63,11 @@ class Training:
     freeze_norms: bool = False
     padding: PaddingMode | None = None
     prune: float | None = None
+    prune_to: str | None = None
+    prune_by: Criterion = "magnitude"
+    prune_scope: Scope = "uniform"
+    prune_steps: int = 1
+    prune_distill: bool = False
     teacher: str | None = None
     teacher_weights: Path | None = None
     teacher_alpha: float | None = None
@@ -80,10 +89,25 @@ class Training:
             raise UsageError("--teacher ARCH and --teacher-weights FILE come together.")
         if self.teacher is None:
             self._refuse(_TEACHER, "needs a --teacher")
+        if self.prune is not None and self.prune_to is not None:
+            raise UsageError("--prune RATIO and --prune-to COST=VALUE contradict each other.")
+        if self.prune is None and self.prune_to is None:
+            self._refuse(_PRUNING, "needs --prune or --prune-to")
+        if self.prune_to is not None:
+            Target.parse(self.prune_to)
+        if self.prune_distill and self.teacher is not None:
+            raise UsageError(
+                "--prune-distill makes the whole network the --teacher: give one of them."
+            )
+
+    @property
+    def is_pruned(self) -> bool:
+        """Whether channels are to be removed."""
+        return self.prune is not None or self.prune_to is not None
 
     def _refuse(self, names: tuple[str, ...], why: str) -> None:
         for name in names:
-            if getattr(self, name) not in (None, False):
+            if getattr(self, name) != getattr(type(self), name, None):
                 raise UsageError(f"--{name.replace('_', '-')} {why}.")
 
 
@@ -109,6 +133,7 @@ class Request(Training):
     calibration_images: int | None = None
     calib_dir: Path | None = None
     calibration: Calibration = "minmax"
+    converter: Converter = "edgekit"
     logits: bool = False
     embedding: bool = False
     max_drop: float | None = None
@@ -132,6 +157,11 @@ class Request(Training):
             self._refuse(_PICTURES, "is for pictures, not for the arrays of --samples")
         if self.calib_dir is not None and self.samples is not None:
             raise UsageError("--calib-dir is for pictures, not for the arrays of --samples.")
+        if self.converter == "tensorflow":
+            for option in ("repair", "diagnose"):
+                self._refuse((option,), "works with edgekit's own converter")
+            if self.calibration != "minmax":
+                raise UsageError("--calibration is for edgekit's own converter.")
         if self.max_drop is not None and not math.isfinite(self.max_drop):
             raise UsageError(f"--max-drop takes a number of points, not {self.max_drop}.")
         if self.max_drop is not None and self.embedding:

@@ -39,7 +39,7 @@ def require_room(request: Request, spec: ModelSpec, board: Board) -> None:
         DoesNotFitError: says by how many bytes, what weighs most, and what would fit.
         UnsupportedError: an op has no kernel.
     """
-    if request.target != "c" or request.prune is not None:  # how narrow pruning leaves it, it tells
+    if request.target != "c" or request.is_pruned:  # how narrow pruning leaves it, it tells
         return
 
     def verdict(graph: Graph) -> Fit:
@@ -50,11 +50,16 @@ def require_room(request: Request, spec: ModelSpec, board: Board) -> None:
         fit.require(tuple(_remedies(spec, verdict)))
 
 
-def _verdict(request: Request, graph: Graph, board: Board) -> Fit:
-    """As the bundle's program will be judged, with an estimate of the code."""
+def placeholder(request: Request, graph: Graph) -> Graph:
+    """The integer network that a float one will become, as to its sizes; its values are not."""
     graph = headless(graph) if request.embedding else graph
     extremes = {name: (-1.0, 1.0) for name, t in graph.tensors.items() if not t.is_constant}
-    integer = quantize(graph, Ranges(extremes, samples=1), softmax=not request.logits)
+    return quantize(graph, Ranges(extremes, samples=1), softmax=not request.logits)
+
+
+def _verdict(request: Request, graph: Graph, board: Board) -> Fit:
+    """As the bundle's program will be judged, with an estimate of the code."""
+    integer = placeholder(request, graph)
     return c.foresee(board, integer, GOLDEN_SAMPLES, request.ram_bytes)
 
 
@@ -110,9 +115,11 @@ def _can_prune() -> bool:
 
 def _pruned(spec: ModelSpec, ratio: float) -> Graph:
     """The float graph of an untrained network without so many of its channels."""
-    from edgekit.compress.prune import prune
+    from edgekit.compress.pruning.prune import prune
+    from edgekit.compress.pruning.rule import Rule
     from edgekit.convert import onnx_graph, torch_onnx
     from edgekit.models.module import build
 
-    narrow = prune(build(spec), ratio, spec.input_shape).module
+    rule = Rule(multiple=c.BACKEND.multiple)
+    narrow = prune(build(spec), ratio, spec.input_shape, rule).module
     return onnx_graph.read(torch_onnx.export(narrow, spec.input_shape, spec.arch))

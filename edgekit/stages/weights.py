@@ -19,7 +19,8 @@ from edgekit.models.spec import ModelSpec
 from edgekit.preprocessing import Preprocessing
 from edgekit.progress import Progress
 from edgekit.stages.lesson import Lesson
-from edgekit.stages.pretrained import TFLITE, load, located
+from edgekit.stages.pretrained import TFLITE, load, located, pruned_in
+from edgekit.stages.pruning import Pruner
 from edgekit.stages.request import Training
 
 if TYPE_CHECKING:
@@ -71,10 +72,9 @@ def weights(
 
     Raises:
         MissingToolError: torch is not installed.
-        EdgekitError: see `training.train.train`, `pretrained.located` and `load`, `compress.prune`.
+        EdgekitError: see `training.train.train`, `pretrained.located` and `load`, `pruning.Pruner`.
     """
     extras.require("train")
-    from edgekit.compress.prune import prune
     from edgekit.training.train import fresh, train
     from edgekit.training.world import ALONE
 
@@ -91,13 +91,15 @@ def weights(
     )
     recipe = taught.recipe
     module, resume = fresh(spec, recipe), request.resume
-    if request.prune is not None:
-        prune(module, request.prune, spec.input_shape)  # a ratio that cannot work fails now
+    pruner = Pruner(request, spec, dataset, contract)
+    pruned = None
     if request.weights:
-        origin, transfer = _load(request, spec, dataset, contract, module, progress, notice)
+        origin, transfer, pruned = _load(request, spec, dataset, contract, module, progress, notice)
         further = recipe.transfer(request.freeze_backbone) if transfer else None
     else:
         origin, further = {}, recipe  # trained from the beginning
+    if request.is_pruned:
+        pruner.foresee(module)
     if further is not None:
         start = module if request.weights else None
         trained = training(further, module=start, resume=resume, progress=progress)
@@ -105,33 +107,13 @@ def weights(
         done = _trained(further, trained)
         origin = {**origin, "transfer": done} if request.weights else done
         resume = resume and trained.from_cache  # what was stopped was the training after pruning
-    whole = Weighted(module, origin)
-    if request.prune is None:
-        return whole
-    training = partial(training, resume=resume)
-    return _pruned(whole, request.prune, spec, recipe.fine_tuning(), training, progress)
-
-
-def _pruned(
-    whole: Weighted,
-    ratio: float,
-    spec: ModelSpec,
-    recipe: Recipe,
-    training: Callable[..., Trained],
-    progress: Progress,
-) -> Weighted:
-    """The network without a share of its channels, trained a little further."""
-    from edgekit.compress.prune import prune
-
-    pruned = prune(whole.module, ratio, spec.input_shape)
-    trained = training(
-        recipe,
-        module=pruned.module,
-        progress=lambda what, done, total: progress(f"fine-tune: {what}", done, total),
-    )
-    pruned.module.load_state_dict(trained.state)
-    origin = {**whole.origin, "fine_tuning": _trained(recipe, trained)}
-    return Weighted(pruned.module, origin, pruned.to_json())
+    if not request.is_pruned:
+        return Weighted(module, origin, pruned)
+    narrow, cut, steps = pruner.prune(module, recipe.fine_tuning(), training, resume, progress)
+    *earlier, last = [_trained(own, trained) for own, trained in steps]
+    origin = {**origin, "fine_tuning": {**last, "after": earlier} if earlier else last}
+    asked = {"to": request.prune_to, "steps": len(steps), "distilled": request.prune_distill}
+    return Weighted(narrow, origin, {**cut.to_json(), **asked})
 
 
 def _load(
@@ -142,18 +124,20 @@ def _load(
     module: nn.Module,
     progress: Progress,
     notice: Notice,
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Any], bool, dict[str, Any] | None]:
     """Load the weights that were asked for, in place.
 
     Returns:
-        their origin, and whether they are trained further instead of used as they are.
+        their origin, whether they are trained further instead of used as they are, and what the
+        file says was pruned.
     """
     from edgekit.training.batch_statistics import restore_statistics
     from edgekit.training.images import Images
 
     assert request.weights is not None
     path = located(request.weights, spec, progress)
-    loaded = load(module, path, spec)
+    pruned = pruned_in(path)
+    loaded = load(module, path, spec, is_narrow=pruned is not None)
     notice(loaded.note)
     if request.padding is None and spec.padding == "torch":
         notice(
@@ -162,12 +146,12 @@ def _load(
         )
     origin = {"source": "weights", "file": path.name, "sha256": digest_of(path)}
     if not (loaded.new_classifier or request.fine_tune or request.freeze_backbone):
-        if request.epochs is not None and request.prune is None:
+        if request.epochs is not None and not request.is_pruned:
             notice("The weights are used as they are: --epochs is for --fine-tune.")
-        return origin, False
+        return origin, False, pruned
     if path.suffix == TFLITE and not request.freeze_backbone:
         restore_statistics(module, Images(dataset.splits["train"], contract), request.seed)
-    return origin, True
+    return origin, True, pruned
 
 
 def _trained(recipe: Recipe, trained: Trained) -> dict[str, Any]:

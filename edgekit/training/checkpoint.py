@@ -27,7 +27,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgekit.errors import InputError, OutputError, UsageError
 from edgekit.interruption import held_back
@@ -138,6 +138,11 @@ def save_interrupted(folder: Folder, trained: Trained) -> Path:
     """Keep the weights of a broken-off training, for use as they are."""
     _write(folder.interrupted, _weights(folder, trained))
     return folder.interrupted
+
+
+def digest(module: nn.Module) -> str:
+    """SHA-256 of a module's weights with their names and shapes."""
+    return hashlib.sha256(safetensors.torch.save(module.state_dict())).hexdigest()
 
 
 def with_description(state: Mapping[str, Tensor], description: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,19 @@ def evaluate(
         found = validate(module.to(world.device), images, team, world)
     module.train(training).to(CPU)
     return found
+
+
+def top1_of(
+    images: Images, indices: Indices, *, threads: int | None = None
+) -> Callable[[nn.Module], float]:
+    """A judge of modules: percent of these images that one recognises, in evaluation mode."""
+
+    def judge(module: nn.Module) -> float:
+        with Team(threads or cores(), shards=threads or cores()) as team:
+            logits = predict(module, images, team, indices)
+        return score(logits, images.targets[indices]).top1
+
+    return judge
 
 
 def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,3 +58,9 @@ class Images:
     def inputs(self, indices: Indices) -> Tensor:
         """float32 (len(indices), channels, height, width), without augmentation."""
         return self.tensor(self.pixels(indices))
+
+    def labelled(self, indices: Indices, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and true classes, (n,) int64, of up to `size` images at a time."""
+        for start in range(0, len(indices), size):
+            chosen = indices[start : start + size]
+            yield self.inputs(chosen), torch.from_numpy(self.targets[chosen])

@@ -14,7 +14,6 @@ from functools import partial
 from signal import SIGINT
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import nn
 
@@ -153,8 +152,7 @@ def origin(
     """All that the outcome of a training depends on, as plain values."""
     start = {}
     if module is not None:
-        weights = safetensors.torch.save(module.state_dict())  # with their names and shapes
-        start = {"start_sha256": hashlib.sha256(weights).hexdigest()}
+        start = {"start_sha256": checkpoint.digest(module)}
     return {
         "model": spec.to_json(),
         "layers_sha256": hashlib.sha256(repr(spec.layers).encode()).hexdigest(),

@@ -22,6 +22,7 @@ PACKAGE_OF = {
     "PIL": "pillow",
     "google": "protobuf",
     "elftools": "pyelftools",
+    "tensorflow": "tensorflow-cpu",
 }  # where a module is not named like it
 
 

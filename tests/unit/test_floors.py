@@ -25,7 +25,9 @@ TORCH_ROOMS = (
     "models/modules.py",
     "training/",
     "convert/torch_onnx.py",
-    "compress/prune.py",
+    "compress/pruning/",
+    "models/narrow.py",
+    "compress/simulation/",
 )
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -9,6 +9,14 @@ from __future__ import annotations
 from edgekit.compress.ladder import Rung
 from edgekit.compress.repairs.better_ranges import BETTER_RANGES
 from edgekit.compress.repairs.bias_correction import BIAS_CORRECTION
+from edgekit.compress.repairs.block_reconstruction import BLOCK_RECONSTRUCTION
 from edgekit.compress.repairs.equalization import EQUALIZATION
+from edgekit.compress.repairs.qat import QAT
 
-LADDER: tuple[Rung, ...] = (BETTER_RANGES, EQUALIZATION, BIAS_CORRECTION)
+LADDER: tuple[Rung, ...] = (
+    BETTER_RANGES,
+    EQUALIZATION,
+    BIAS_CORRECTION,
+    BLOCK_RECONSTRUCTION,
+    QAT,
+)

@@ -11,6 +11,7 @@ Quantization for Deep Learning Inference (arXiv:2004.09602), section 5, who rank
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ from edgekit.graph.scores import before_softmax
 _MOST_SAMPLES, _FEWEST_SAMPLES = 64, 8
 # Some ten to thirty seconds on two cores. The activations whose readers suffer most come first.
 _BUDGET_MACS, _MOST_TRIALS = 1e11, 60
+_LEFT_OUT = 16  # one sample in so many
 _TINY = 1e-30
 _NOTABLE = 0.02  # decibels
 
@@ -78,19 +80,21 @@ def _starts(
 def _measure(graph: Graph, bench: Bench, count: int) -> Callable[[Graph], float]:
     """A function that gives an integer graph's noise, in decibels below the float output.
 
-    Decibels are averaged over samples, so that no single one of large outputs decides.
+    The samples of the largest outputs are left out: no single one may decide.
     """
     samples = bench.samples(count)
     (expected,) = run(before_softmax(graph), [samples], threads=bench.threads)
     expected = expected.reshape(len(samples), -1)
     signal = np.square(expected, dtype=np.float64).sum(axis=1)
+    counted = np.argsort(signal, kind="stable")[: len(signal) - len(signal) // _LEFT_OUT]
 
     def noise(integer: Graph) -> float:
         shorter = before_softmax(integer)
         (output,) = run(shorter, [to_input(shorter, samples)], threads=bench.threads)
         found = to_reals(shorter, shorter.outputs[0], output).reshape(expected.shape)
         error = np.square(np.subtract(expected, found), dtype=np.float64).sum(axis=1)
-        return float(10 * np.log10(np.maximum(error, _TINY) / np.maximum(signal, _TINY)).mean())
+        noise, power = float(error[counted].sum()), float(signal[counted].sum())
+        return 10 * math.log10(max(noise, _TINY) / max(power, _TINY))
 
     return noise
 

@@ -77,6 +77,11 @@ class Requantize:
         self._high = high
         self._is_affine = _affine_is_exact(shift, largest)
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and largest output."""
+        return self._low, self._high
+
     def __call__(self, accumulators: Values, out: Values) -> None:
         """Finish `accumulators` (..., C) into `out` (int8 or uint8) of the same shape."""
         channels = len(self._bias)

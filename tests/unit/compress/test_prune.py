@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from edgekit import extras
 from edgekit.compress.calibrate import calibrate
-from edgekit.compress.prune import Pruned, Width, prune
+from edgekit.compress.pruning.prune import Pruned, Width, prune
+from edgekit.compress.pruning.rule import Rule
 from edgekit.compress.quantize import quantize
 from edgekit.convert import onnx_graph, tflite_writer, torch_onnx
 from edgekit.errors import InputError, MissingToolError, UsageError
@@ -106,7 +107,7 @@ def test_each_layer_keeps_the_nearest_multiple_of_8_and_the_classes_stay(
 def test_widths_are_multiples_and_never_below_8(
     mobilenet: nn.Module, ratio: float, multiple: int
 ) -> None:
-    pruned = prune(mobilenet, ratio, SPEC.input_shape, multiple=multiple)
+    pruned = prune(mobilenet, ratio, SPEC.input_shape, Rule(multiple=multiple))
     changed = [width for width in pruned.widths if width.after != width.before]
     assert changed
     assert all(width.after % multiple == 0 and width.after >= 8 for width in changed)
@@ -221,9 +222,9 @@ def test_ratios_out_of_range_are_refused(mobilenet: nn.Module, ratio: float) -> 
     assert "0.3" in caught.value.hint
 
 
-def test_widths_have_a_multiple(mobilenet: nn.Module) -> None:
+def test_widths_have_a_multiple() -> None:
     with pytest.raises(UsageError, match="multiples of 0"):
-        prune(mobilenet, 0.3, SPEC.input_shape, multiple=0)
+        Rule(multiple=0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from training_cases import PREPROCESSING, QUICK, assert_equal_states, dataset
 
-from edgekit.compress.prune import prune
+from edgekit.compress.pruning.prune import prune
 from edgekit.errors import UsageError
 from edgekit.models import registry
 from edgekit.models.module import build
