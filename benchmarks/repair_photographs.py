@@ -105,6 +105,8 @@ def measured(options: argparse.Namespace) -> list[dict[str, Any]]:
         return (pixels.astype(np.float32) - options.mean) / np.float32(options.std), owners
 
     calibration, _ = reals(options.calibration, options.crops, 1)
+    # Rungs take the first so many samples, which must not be those of one photograph.
+    np.random.default_rng(0).shuffle(calibration)
     test, owners = reals(options.test, options.crops, 2)
     judges = owners % JUDGES_EVERY == 0
     ends = (-options.mean / options.std, (255 - options.mean) / options.std)

@@ -26,7 +26,7 @@ _COLUMNS = (
     ("weights_bytes", "weights, bytes", "{:,}"),
     ("macs", "MACs", "{:,}"),
     ("parameters", "parameters", "{:,}"),
-    ("instructions", "instructions (emulated)", "{:,}"),
+    ("instructions", "instructions (estimate)", "{:,}"),
     ("rungs", "repairs", "{}"),
 )
 
@@ -55,7 +55,7 @@ def row(name: str, report: Report) -> dict[str, Any]:
         "weights_bytes": report["memory"]["weights_bytes"],
         "macs": report["model"]["macs"],
         "parameters": report["model"]["params"],
-        "instructions": (report.get("emulation") or {}).get("instructions"),
+        "instructions": (report.get("instructions") or {}).get("estimate"),
         "rungs": None if steps is None else [step["rung"] for step in steps if step["kept"]],
         "layers": {layer["name"]: layer["accumulated_db"] for layer in report.get("layers", ())},
     }

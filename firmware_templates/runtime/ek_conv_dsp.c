@@ -26,23 +26,24 @@ static uint32_t *widen(const int8_t *a, const int8_t *b, const int8_t *c, int32_
                        uint32_t *panel) {
 #if defined(__ARM_FEATURE_DSP)
   const int8_t *const end = a + 4 * steps;
+  /* Without r7: it may be the frame pointer. */
   __asm volatile(
       "1:\n\t"
-      "ldr r7, [%[a]], #4\n\t"
-      "ldr r8, [%[b]], #4\n\t"
-      "ldr r9, [%[c]], #4\n\t"
-      "sxtb16 r4, r7\n\t"
-      "sxtb16 r5, r8\n\t"
-      "sxtb16 r6, r9\n\t"
-      "eor r7, r7, %[flipped]\n\t"
+      "ldr r8, [%[a]], #4\n\t"
+      "ldr r9, [%[b]], #4\n\t"
+      "ldr r10, [%[c]], #4\n\t"
+      "sxtb16 r4, r8\n\t"
+      "sxtb16 r5, r9\n\t"
+      "sxtb16 r6, r10\n\t"
       "eor r8, r8, %[flipped]\n\t"
       "eor r9, r9, %[flipped]\n\t"
+      "eor r10, r10, %[flipped]\n\t"
       "cmp %[a], %[end]\n\t"
-      "stmia %[panel]!, {r4-r9}\n\t"
+      "stmia %[panel]!, {r4, r5, r6, r8, r9, r10}\n\t"
       "bne 1b\n\t"
       : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [panel] "+r"(panel)
       : [end] "r"(end), [flipped] "r"(FLIPPED)
-      : "r4", "r5", "r6", "r7", "r8", "r9", "cc", "memory");
+      : "r4", "r5", "r6", "r8", "r9", "r10", "cc", "memory");
 #else
   for (; steps > 0; steps--, a += 4, b += 4, c += 4, panel += STEP_WORDS) {
     const uint32_t words[PIXELS] = {ek_load_word(a), ek_load_word(b), ek_load_word(c)};
@@ -87,6 +88,9 @@ static job job_of(const ek_conv_packed *p, const uint32_t *panel, int32_t apart)
 }
 
 #if defined(__ARM_FEATURE_DSP)
+
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* they are registers here */
+#pragma GCC diagnostic ignored "-Woverlength-strings" /* assembly */
 
 /* Registers: r0 panel, r1 weights, r2 to r4 the sums of the first channel, r5 to r7 of the second,
  * r8 r9 their weights, r10 to r12 and r14 four words of the panel.

@@ -85,6 +85,9 @@ static void fill(const ek_paired_conv *p, const int8_t *input, place a, place b,
 
 #if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* they are registers here */
+#pragma GCC diagnostic ignored "-Woverlength-strings" /* assembly */
+
 /* Registers: r0 weights, r1 panel, r2 a weight, r3 to r6 words of the panel, r7 zero, r8 to r11 the sums
  * of the run, r12 32768. */
 #define TAP \

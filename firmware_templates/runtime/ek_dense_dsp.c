@@ -36,6 +36,9 @@ typedef struct {
 
 #if defined(__ARM_FEATURE_DSP)
 
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* they are registers here */
+#pragma GCC diagnostic ignored "-Woverlength-strings" /* assembly */
+
 /* Registers: r0 input, r1 weights, r2 to r5 the sums, r6 to r9 the weights of a step, r10 to r12 and
  * r14 the input of two steps.
  * Stack: the input, output; code: 8 enter; 12 the input's end; code: 16 start, 20 exit, which are

@@ -63,6 +63,8 @@ static void fill(const ek_depthwise_3x3 *p, const int8_t *input, int32_t column,
 
 #if defined(__ARM_FEATURE_DSP)
 
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* they are registers here */
+
 /* Registers: r0 rows of the strip, r1 output, r2 bytes to the next column; r3 r4 the upper two sums, r5
  * r6 the lower two; r7 E and r8 O of a row; weights in r9 (w00, w02), r10 (w10, w12), r11 (w20, w22),
  * r12 (w01, w11) and r14 (w21, blocks left). Stack: 0 multiplier, 4 offset, 8 shift, 12 bytes to the next

@@ -52,6 +52,8 @@ static void spread(const ek_planar_depthwise *p, const int8_t *input, int32_t to
 
 #if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 
+#pragma GCC diagnostic ignored "-Wunused-parameter" /* they are registers here */
+
 /* Registers: r0 weights, r1 panel, r2 r6 r7 weights of a row, r3 to r5 words of the panel, r8 to r10 the
  * sums, r11 to_second, r12 to_third, lr to_row. */
 #define TAP(weight) \

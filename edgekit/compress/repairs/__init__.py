@@ -12,6 +12,7 @@ from edgekit.compress.repairs.bias_correction import BIAS_CORRECTION
 from edgekit.compress.repairs.block_reconstruction import BLOCK_RECONSTRUCTION
 from edgekit.compress.repairs.equalization import EQUALIZATION
 from edgekit.compress.repairs.qat import QAT
+from edgekit.compress.repairs.simpler_activations import SIMPLER_ACTIVATIONS
 
 LADDER: tuple[Rung, ...] = (
     BETTER_RANGES,
@@ -19,4 +20,5 @@ LADDER: tuple[Rung, ...] = (
     BIAS_CORRECTION,
     BLOCK_RECONSTRUCTION,
     QAT,
+    SIMPLER_ACTIVATIONS,
 )

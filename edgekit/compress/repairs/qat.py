@@ -18,6 +18,7 @@ from edgekit import extras
 from edgekit.compress.ladder import Rung
 from edgekit.compress.quantized import Bench, Quantized
 from edgekit.graph.cost import graph_cost
+from edgekit.graph.ir import Graph
 from edgekit.graph.scores import before_softmax
 
 # Updates: so many that all of them take minutes on two cores.
@@ -37,12 +38,16 @@ def train_integers(network: Quantized, bench: Bench) -> Quantized | None:
     graph, integer = before_softmax(network.graph), before_softmax(network.integer)
     if bench.lessons is None or not is_trainable(integer, graph):
         return None
-    updates = int(min(_MOST_UPDATES, max(_FEWEST_UPDATES, _BUDGET_MACS / graph_cost(graph).macs)))
-    changed = finetune(graph, integer, updates, bench)
+    changed = finetune(graph, integer, updates_for(graph), bench)
     if changed is None:
         return None
     tensors = {**network.integer.tensors, **changed.tensors}
     return replace(network, integer=replace(network.integer, tensors=tensors))
+
+
+def updates_for(graph: Graph) -> int:
+    """How many updates a network of this size is trained for."""
+    return int(min(_MOST_UPDATES, max(_FEWEST_UPDATES, _BUDGET_MACS / graph_cost(graph).macs)))
 
 
 QAT = Rung(

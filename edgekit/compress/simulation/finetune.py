@@ -39,7 +39,9 @@ class _Task:
     wanted: Tensor
 
 
-def finetune(graph: Graph, integer: Graph, updates: int, bench: Bench) -> Graph | None:
+def finetune(
+    graph: Graph, integer: Graph, updates: int, bench: Bench, teacher: Graph | None = None
+) -> Graph | None:
     """The integer graph with other weights and biases; None if training made it no better.
 
     Args:
@@ -47,18 +49,21 @@ def finetune(graph: Graph, integer: Graph, updates: int, bench: Bench) -> Graph 
         integer: int8, of the same logits.
         updates: at most.
         bench: has lessons.
+        teacher: float32, whose answers are learned; by default the graph itself.
 
     Raises:
         InputError: its pictures do not fit the graph.
     """
     assert bench.lessons is not None
-    lessons = bench.lessons
+    lessons, teacher = bench.lessons, teacher or graph
     with computing(bench.threads):
         simulation = Simulation(integer, integer.nodes, graph)
-        checked = [_task(graph, integer, lesson) for lesson in islice(lessons(0, BATCH), _CHECKED)]
+        checked = [
+            _task(teacher, integer, lesson) for lesson in islice(lessons(0, BATCH), _CHECKED)
+        ]
         first = best = _loss_over(simulation, integer, checked)
         state = copy.deepcopy(simulation.state_dict())
-        for _ in _trained(simulation, graph, integer, updates, bench):
+        for _ in _trained(simulation, teacher, integer, updates, bench):
             loss = _loss_over(simulation, integer, checked)
             if loss < best:
                 best, state = loss, copy.deepcopy(simulation.state_dict())
@@ -67,7 +72,7 @@ def finetune(graph: Graph, integer: Graph, updates: int, bench: Bench) -> Graph 
 
 
 def _trained(
-    simulation: Simulation, graph: Graph, integer: Graph, updates: int, bench: Bench
+    simulation: Simulation, teacher: Graph, integer: Graph, updates: int, bench: Bench
 ) -> Iterator[None]:
     """Trains the simulation; yields wherever its state is to be compared."""
     optimizer = torch.optim.Adam(simulation.parameters(), lr=_RATE)
@@ -81,7 +86,7 @@ def _trained(
             for group in optimizer.param_groups:
                 group["lr"] = _RATE * (1 + math.cos(math.pi * part)) / 2
             optimizer.zero_grad()
-            _loss(simulation, integer, _task(graph, integer, lesson)).backward()
+            _loss(simulation, integer, _task(teacher, integer, lesson)).backward()
             optimizer.step()
             done += 1
             if done % every == 0:
@@ -91,11 +96,11 @@ def _trained(
         yield
 
 
-def _task(graph: Graph, integer: Graph, lesson: Lesson) -> _Task:
+def _task(teacher: Graph, integer: Graph, lesson: Lesson) -> _Task:
     samples, _ = lesson
-    check_inputs(graph, [samples])
-    known = float_outputs(graph, graph.nodes, {graph.inputs[0]: torch.from_numpy(samples)})
-    logits = known[graph.outputs[0]].reshape(len(samples), -1)
+    check_inputs(teacher, [samples])
+    known = float_outputs(teacher, teacher.nodes, {teacher.inputs[0]: torch.from_numpy(samples)})
+    logits = known[teacher.outputs[0]].reshape(len(samples), -1)
     wanted = torch.softmax(logits, dim=1)
     return _Task(torch.from_numpy(to_input(integer, samples)).float(), wanted)
 

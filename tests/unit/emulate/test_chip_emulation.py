@@ -95,5 +95,8 @@ def test_visual_wake_words(board: str, compiler: str, tmp_path: Path) -> None:
     made = firmware(tmp_path, board, graph, compiler)
     values = bench(made, tflite, samples=2).to_json()
     assert values["bit_exact"] and values["macs"] == 7_489_664
-    assert values["arena_used_bytes"] == values["arena_bytes"] <= 56_000
+    # Scratch ends with what rounds it up to 16 bytes.
+    assert (
+        values["arena_bytes"] - 16 < values["arena_used_bytes"] <= values["arena_bytes"] <= 56_000
+    )
     assert boards.load(board).core == values["core"]
