@@ -113,7 +113,11 @@ class Pruner:
         from edgekit.compress.pruning.prune import prune
         from edgekit.compress.pruning.target import prune_to
 
-        batches = list(self._batches()) if rule.criterion == "taylor" else None
+        batches = (
+            list(ranking_pictures(self.dataset, self.contract, self.request.seed))
+            if rule.criterion == "taylor"
+            else None
+        )
         cut = partial(prune, module, input_shape=self.spec.input_shape, rule=rule, batches=batches)
         try:
             if self.request.prune_to is None:
@@ -128,14 +132,6 @@ class Pruner:
             if step < steps:
                 return None
             raise
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Training images and their classes, chosen by the seed."""
-        from edgekit.training.images import Images
-
-        images = Images(self.dataset.splits["train"], self.contract)
-        order = np.random.default_rng(self.request.seed).permutation(len(images))
-        return images.labelled(order[:_JUDGED_IMAGES], _BATCH)
 
     def _teacher(self, whole: nn.Module) -> tuple[Teacher, Distillation]:
         """The whole network as it is now, for the narrower one to learn from."""
@@ -152,6 +148,17 @@ class Pruner:
             },
         )
         return Teacher(deepcopy(whole), self.contract), taught
+
+
+def ranking_pictures(
+    dataset: Dataset, contract: Preprocessing, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Training images and their classes, chosen by the seed, whose gradients rank channels."""
+    from edgekit.training.images import Images
+
+    images = Images(dataset.splits["train"], contract)
+    order = np.random.default_rng(seed).permutation(len(images))
+    return images.labelled(order[:_JUDGED_IMAGES], _BATCH)
 
 
 def _require_less(target: Target, has: int, most: int) -> None:

@@ -18,11 +18,11 @@ from edgekit.progress import Progress, silent
 from edgekit.stages.entry import contract_of, network_name, resolve
 from edgekit.stages.lesson import lesson
 from edgekit.stages.material import Material
+from edgekit.stages.pruning import ranking_pictures
 from edgekit.stages.request import TrainRequest
 from edgekit.stages.weights import weights
 
 _MOST_IMAGES = 1000  # of the validation split: each network is judged on them
-_JUDGED_IMAGES, _BATCH = 512, 64  # training images whose gradients rank channels
 
 
 def sensitivity(
@@ -51,17 +51,16 @@ def sensitivity(
     split = dataset.splits["validation"]
     if len(split) == 0:
         raise InputError("There are no validation images to judge with.")
-    rng = np.random.default_rng(request.seed)
-    chosen = np.sort(rng.permutation(len(split))[:_MOST_IMAGES])
+    chosen = np.sort(np.random.default_rng(request.seed).permutation(len(split))[:_MOST_IMAGES])
     judge = top1_of(Images(split, contract), chosen, threads=request.threads)
-    lessons = Images(dataset.splits["train"], contract)
-    order = rng.permutation(len(lessons))[:_JUDGED_IMAGES]
     found = judged(
         trained.module,
         spec.input_shape,
         judge,
         criterion=criterion,
-        batches=list(lessons.labelled(order, _BATCH)) if criterion == "taylor" else None,
+        batches=list(ranking_pictures(dataset, contract, request.seed))
+        if criterion == "taylor"
+        else None,
         progress=progress,
     )
     whole = judge(trained.module)
