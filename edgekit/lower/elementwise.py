@@ -7,18 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekit.graph.fixedpoint import INT32_MAX, INT32_MIN, activation_range, quantize_multiplier
+from edgekit.graph.fixedpoint import activation_range, quantize_multiplier
 from edgekit.graph.ir import Array, DType, Tensor
-from edgekit.graph.ops import Add, Mul, Op, Sub
+from edgekit.graph.ops import Activation, Add, Mul, Op, Sub
 from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import EIGHT_BIT, Call
 from edgekit.graph.reference.elementwise import product_factor, sum_factors
 from edgekit.graph.reference.windows import Axis
+from edgekit.lower.linear_form import LinearForm, linear_form
 from edgekit.lower.program import Constant, Kernel, Step, Value
 from edgekit.lower.strides import broadcast, padded
 from edgekit.lower.unsigned import Rescale
 
-_SHIFT = 20  # of ek_add_once_s8
+_SHIFT = 4  # with which ek_add_once_s8 would move its sums to the top byte: it shifts by 20
 _HEIGHT = 3  # the place of H in a padded shape (1, 1, N, H, W, C)
 
 
@@ -27,33 +28,32 @@ def add_or_sub(op: Add | Sub, call: Call) -> Step:
     return _add_once(op, call) or _add_broadcast(op, call)
 
 
-def _add_once(op: Add | Sub, call: Call) -> Step | None:
-    """Operands of one shape, where one rounding gives what three give for every pair of values.
+def sum_form(op: Add | Sub, call: Call, shift: int | None = None) -> LinearForm | None:
+    """One sum of products for an Add or a Sub of two int8 activations of one shape; None if not.
 
-    (a * a_factor + b * b_factor + offset) >> 20 needs no zero points: they are in the offset. Each
-    pair bounds the offset from below and from above, and one within all bounds is the proof.
+    It gives what TFLite's three roundings and its clamps give for every pair of values.
     """
     a, b = call.inputs
     if a.data is not None or b.data is not None or a.shape != b.shape:
         return None
     if any(tensor.dtype is not DType.INT8 for tensor in (a, b, call.output)):
         return None
-    scale, zero_point = call.per_tensor(call.output)
-    low, high = activation_range(op.activation, scale, zero_point, call.output_type)
-    first, second = (round(call.per_tensor(x)[0] / scale * (1 << _SHIFT)) for x in (a, b))
-    second = -second if isinstance(op, Sub) else second
     every = np.arange(-128, 128, dtype=np.int8)
-    x, y = np.repeat(every, len(every)), np.tile(every, len(every))
-    (output,) = evaluate(replace(call, values=(x, y)))
-    expected = output.astype(np.int64)
-    sums = first * x.astype(np.int64) + second * y.astype(np.int64)
-    least = max(((expected << _SHIFT) - sums)[expected > low], default=INT32_MIN)
-    most = min((((expected + 1) << _SHIFT) - 1 - sums)[expected < high], default=INT32_MAX)
-    offset = int(np.clip((least + most) >> 1, INT32_MIN, INT32_MAX))
-    products = (-128 * first, 128 * first, -128 * second, 128 * second)
-    ends = (*products, sums.min() + offset, sums.max() + offset)
-    if least > most or min(ends) < INT32_MIN or max(ends) > INT32_MAX:
+    (outputs,) = evaluate(replace(call, values=(every[:, None], every[None, :])))
+    first, second = (call.per_tensor(x)[0] / call.per_tensor(call.output)[0] for x in (a, b))
+    ratios = (first, -second if isinstance(op, Sub) else second)
+    return linear_form([every[:, None], every], outputs, ratios, shift)
+
+
+def _add_once(op: Add | Sub, call: Call) -> Step | None:
+    """The step by ek_add_once_s8, which clamps behind the sum."""
+    a, b = call.inputs
+    plain = replace(call.node, op=replace(op, activation=Activation.NONE))
+    form = sum_form(op, replace(call, node=plain), _SHIFT)
+    if form is None:
         return None
+    first, second = form.factors
+    low, high = activation_range(op.activation, *call.per_tensor(call.output), call.output_type)
 
     def of_elements(elements: int) -> Kernel:
         return Kernel(
@@ -63,7 +63,7 @@ def _add_once(op: Add | Sub, call: Call) -> Step | None:
                 "elements": elements,
                 "a_factor": first,
                 "b_factor": second,
-                "offset": offset,
+                "offset": form.offset,
                 "output_min": low,
                 "output_max": high,
             },

@@ -36,7 +36,7 @@ class LinearForm:
 
 
 def linear_form(
-    operands: Sequence[Array], outputs: Array, ratios: Sequence[float]
+    operands: Sequence[Array], outputs: Array, ratios: Sequence[float], shift: int | None = None
 ) -> LinearForm | None:
     """The form of a table of outputs; None where none was found.
 
@@ -44,13 +44,15 @@ def linear_form(
         operands: their values; broadcast together they have the shape of the outputs.
         outputs: int8.
         ratios: the steps of the output that a step of each operand is worth.
+        shift: the only one that will do; by default any.
     """
     values = [np.asarray(operand, np.int64) for operand in operands]
     largest = 256 + sum(
         abs(ratio) * int(np.abs(value).max()) for ratio, value in zip(ratios, values, strict=True)
     )
     most = 31 - math.ceil(math.log2(largest))  # the sum, with its offset, stays within int32
-    for bits in range(most, max(most - 2, 0), -1):
+    wanted = range(most, max(most - 2, 0), -1) if shift is None else (_TOP - shift,)
+    for bits in (bits for bits in wanted if bits <= most):
         for more in product(_NEIGHBOURS, repeat=len(values)):
             factors = tuple(
                 round(ratio * 2.0**bits) + n for ratio, n in zip(ratios, more, strict=True)

@@ -7,19 +7,15 @@ layouts.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgekit.graph.fixedpoint import Integers
 from edgekit.graph.ir import Array, DType
 from edgekit.graph.ops import Add, Conv2D, DepthwiseConv2D, FullyConnected, Sub
-from edgekit.graph.reference import evaluate
 from edgekit.graph.reference.call import Call
 from edgekit.graph.reference.layer import IntegerTerms, integer_terms
 from edgekit.graph.reference.windows import Axis
-from edgekit.lower.elementwise import by_elements
-from edgekit.lower.linear_form import linear_form
+from edgekit.lower.elementwise import by_elements, sum_form
 from edgekit.lower.program import Constant, Kernel, Step
 from edgekit.lower.top_byte import TopByte, top_byte
 from edgekit.lower.windows import geometry
@@ -149,17 +145,7 @@ def fully_connected(op: FullyConnected, call: Call) -> Step | None:
 def add_or_sub(op: Add | Sub, call: Call) -> Step | None:
     """The step of an Add or a Sub of two activations of one shape by ek_add_mve."""
     a, b = call.inputs
-    if {a.dtype, b.dtype, call.output.dtype} != {DType.INT8} or a.shape != b.shape:
-        return None
-    if a.data is not None or b.data is not None:
-        return None
-    scale = call.per_tensor(call.output)[0]
-    every = np.arange(-128, 128, dtype=np.int8)
-    (outputs,) = evaluate(replace(call, values=(every[:, None], every[None, :])))
-    ratios = [call.per_tensor(x)[0] / scale for x in (a, b)]
-    if isinstance(op, Sub):
-        ratios[1] *= -1
-    form = linear_form([every[:, None], every], outputs, ratios)
+    form = sum_form(op, call)
     if form is None:
         return None
     (a_factor, b_factor), offset, shift = form.factors, form.offset, form.shift
